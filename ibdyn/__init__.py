@@ -1,0 +1,49 @@
+"""A laboratory for the information dynamics of learning.
+
+`simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset; `save`
+and `load` keep records as NetCDF; `cells` and `measure` look again at a record's networks. What
+needs torch is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import figures, presets, tasks
+    from .config import RunConfig
+    from .replay import cells, measure
+    from .simulation import simulate
+    from .storage import load, save
+
+__all__ = [
+    "RunConfig",
+    "cells",
+    "figures",
+    "load",
+    "measure",
+    "presets",
+    "save",
+    "simulate",
+    "tasks",
+]
+
+_HOMES = {
+    "RunConfig": "config",
+    "cells": "replay",
+    "load": "storage",
+    "measure": "replay",
+    "save": "storage",
+    "simulate": "simulation",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'ibdyn' has no attribute {name!r}")
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return import_module(f".{name}", __name__)
+
+
+def __dir__() -> list[str]:
+    return __all__

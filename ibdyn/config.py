@@ -1,0 +1,170 @@
+"""Everything that decides a run's numbers, as one frozen model that refuses what it doesn't know."""
+
+import tomllib
+from typing import Annotated, Any, Literal
+
+import pydantic
+import tomli_w
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from . import estimators as estimators_
+from .architecture import Activation, Output
+from .splits import Split
+
+Labels = Literal["drawn", "expected"]
+
+
+class _Frozen(
+    pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True
+): ...
+
+
+class TaskConfig(_Frozen):
+    """Which world the networks learn."""
+
+    name: Literal["spherical_rule", "parity", "majority", "committee", "file"] = "spherical_rule"
+    """The rule: on the sphere, on bits, or a .mat (F, y) or .npz (x, y) file's."""
+    information: PositiveFloat | None = None
+    """spherical_rule: I(X;Y) of soft labels, in bits; None: the published hard labels."""
+    bits: PositiveInt | None = None
+    """parity, majority, committee: number of input bits, 12 unless given."""
+    path: str | None = None
+    """file: where it is."""
+    random_labels: bool = False
+    """Shuffle the labels over the patterns: the control without anything to generalise."""
+
+    @pydantic.model_validator(mode="after")
+    def _fields_fit_the_task(self) -> "TaskConfig":
+        takes = {"spherical_rule": "information", "file": "path"}.get(self.name, "bits")
+        for field in ("information", "bits", "path"):
+            if getattr(self, field) is not None and field != takes:
+                raise ValueError(f"{field} has no meaning for the task {self.name}, leave it out")
+        if self.name == "file" and self.path is None:
+            raise ValueError("path is missing, the task file needs one")
+        return self
+
+
+class InitConfig(_Frozen):
+    """How weights begin; biases begin at 0."""
+
+    distribution: Literal["truncated_normal", "normal"] = "truncated_normal"
+    """truncated_normal: redrawn beyond 2 sigma, sigma being that before truncation."""
+    scale: Literal["fan_in", "fan_out"] = "fan_in"
+    """sigma = 1 / sqrt(fan_in) or 1 / sqrt(fan_out)."""
+
+
+class ScheduleConfig(_Frozen):
+    """Which epochs are recorded: the first, the last, and log-spaced ones between."""
+
+    count: Annotated[int, Field(ge=3)] = 300
+    """Number of log-spaced epochs (all of them in a run that has fewer)."""
+    extra: tuple[NonNegativeInt, ...] = (0, 400, 1002, 3001, 9000, 9998)
+    """Further epochs, where the run reaches them."""
+
+
+class RunConfig(_Frozen):
+    """One ensemble: equal configs give equal datasets. The defaults are ``szt2017-paper``."""
+
+    task: TaskConfig = TaskConfig()
+    """The patterns and their labels."""
+    widths: Annotated[tuple[PositiveInt, ...], Field(max_length=98)] = (10, 7, 5, 4, 3)
+    """Units of each hidden layer, from the input on."""
+    activation: Activation = "tanh"
+    """Of the hidden layers."""
+    output: Output = "softmax"
+    """softmax: a unit for each label; sigmoid: one unit, for tasks with two labels."""
+    init: InitConfig = InitConfig()
+    """Initial weights."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """adam: beta 0.9 and 0.999, epsilon 1e-8 (Kingma & Ba 2015)."""
+    learning_rate: PositiveFloat = 0.05
+    """Step size."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Heavy-ball momentum of sgd."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 coefficient, added to the gradient of weights and biases."""
+    batch_size: PositiveInt | None = 256
+    """Patterns a step; None ("full" in TOML): the full training set."""
+    batch_order: Literal["shuffled", "fixed"] = "shuffled"
+    """shuffled: anew in each epoch; fixed: in the order of the patterns."""
+    epochs: PositiveInt = 10_000
+    """Passes through the training set."""
+    members: PositiveInt = 50
+    """Independent networks: initial weights, split and batches of their own."""
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """Share of the patterns in the training set."""
+    split: Split = "stratified"
+    """How the training set is chosen; see `ibdyn.splits.train_mask`."""
+    labels: Labels = "drawn"
+    """Soft tasks: train on labels drawn once from p(y|x), or on p(y|x), which leaks the truth."""
+    seed: NonNegativeInt = 0
+    """Root of all random streams."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """Recorded epochs."""
+    estimators: tuple[str, ...] = ("binned-range-30",)
+    """Names of the information estimators."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Arithmetic of the networks."""
+    engine: Literal["torch"] = "torch"
+    """What trains them."""
+
+    @pydantic.field_validator("batch_size", mode="before")
+    @classmethod
+    def _full_batch(cls, value: Any) -> Any:
+        return None if value == "full" else value
+
+    @pydantic.field_validator("estimators", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, str) or not isinstance(value, tuple | list):
+            raise ValueError(f"expected a list of estimators, found {value!r}")
+        names = tuple(
+            estimators_.from_name(e).name if isinstance(e, str) else e.name for e in value
+        )
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"{', '.join(sorted(twice))} appears more than once")
+        return names
+
+    @pydantic.model_validator(mode="after")
+    def _fields_fit_each_other(self) -> "RunConfig":
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"momentum {self.momentum} needs optimizer sgd, not {self.optimizer}")
+        return self
+
+    def to_json(self) -> str:
+        """The configuration as JSON; `from_json` gives it back exactly."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunConfig":
+        """Read `to_json`'s text; pydantic's ValidationError, a ValueError, names what is wrong."""
+        return cls.model_validate_json(text)
+
+    def to_toml(self) -> str:
+        """The configuration as TOML, where "full" stands for the full batch."""
+        fields = self.model_dump(exclude_none=True)
+        return tomli_w.dumps({"batch_size": "full", **fields})
+
+    @classmethod
+    def from_toml(cls, text: str) -> "RunConfig":
+        """Read a TOML text; what it leaves out has its default."""
+        return cls.model_validate(tomllib.loads(text))
+
+
+def explain(error: pydantic.ValidationError) -> str:
+    """One line for each thing wrong: which field, what was expected, what was found.
+
+    >>> try:
+    ...     RunConfig(members=0)
+    ... except pydantic.ValidationError as error:
+    ...     print(explain(error))
+    members: must be greater than 0 (got 0)
+    """
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].replace("Input should", "must").removeprefix("Value error, ")
+        found = "" if item["type"] == "value_error" else f" (got {item['input']!r})"
+        lines.append(f"{where}: {message}{found}" if where else message + found)
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""An ensemble about to train: every array that decides what it will do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tasks
+from .architecture import Architecture
+from .config import RunConfig, TaskConfig
+from .initialisation import initial_parameters
+from .seeding import key, stream
+from .splits import train_mask
+from .tasks import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Networks, their data and the order of their batches; numbers in the run's dtype.
+
+    members : names of the members, which address their random streams.
+    initial : (member, parameter) initial parameters.
+    x : (pattern, input) inputs.
+    in_train : (member, pattern) training set of each member.
+    train : (member, training pattern) indices of the training patterns, ascending.
+    drawn : (member, pattern) labels drawn from a soft p(y|x); None where nothing is drawn.
+    target : (member, pattern, output unit) what the outputs are trained to say.
+    truth : (pattern, output unit) p(y|x) in the same form.
+    batch_keys : (member,) keys of the batch order, see `batches.permutation`.
+    """
+
+    config: RunConfig
+    task: Task
+    architecture: Architecture
+    members: tuple[int, ...]
+    initial: NDArray
+    x: NDArray
+    in_train: NDArray[np.bool_]
+    train: NDArray[np.int64]
+    drawn: NDArray[np.int64] | None
+    target: NDArray
+    truth: NDArray
+    batch_keys: NDArray[np.uint64]
+
+    @property
+    def batch_size(self) -> int:
+        """Patterns a step; the last batch of an epoch may be smaller."""
+        size = self.train.shape[1]
+        return size if self.config.batch_size is None else min(self.config.batch_size, size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.train.shape[1] // self.batch_size)
+
+
+def build_task(config: TaskConfig, seed: int) -> Task:
+    """The task that a configuration names."""
+    if config.name == "spherical_rule":
+        task = tasks.spherical_rule(config.information)
+    elif config.name != "file":
+        task = tasks.bits(config.name, config.bits or 12)
+    elif str(config.path).endswith(".mat"):
+        task = tasks.from_mat(str(config.path))
+    elif str(config.path).endswith(".npz"):
+        task = tasks.from_npz(str(config.path))
+    else:
+        raise ValueError(f"task.path: {config.path} is no .mat or .npz file")
+    return tasks.random_labels(task, seed) if config.random_labels else task
+
+
+def prepare(config: RunConfig, members: Sequence[int] | None = None) -> Ensemble:
+    """All that a run of ``config`` starts from, for ``members`` (all of them by default).
+
+    Raises ValueError where the configuration does not fit the task.
+    """
+    members = tuple(range(config.members)) if members is None else tuple(members)
+    if not members or len(set(members)) < len(members):
+        raise ValueError(f"members {members} are none or repeat, expected different members")
+    task = build_task(config.task, config.seed)
+    if not np.allclose(task.p_x, task.p_x[0]):
+        raise ValueError(
+            f"task {task.name!r} has patterns of unequal p(x); training draws them equally often"
+        )
+    in_train = np.stack(
+        [
+            train_mask(task, config.train_fraction, config.split, stream(config.seed, "split", k))
+            for k in members
+        ]
+    )
+    initial = initial_parameters(
+        architecture_of(config, task), config.init, config.seed, members
+    )
+    return assemble(config, task, members, in_train, _drawn_labels(config, task, members), initial)
+
+
+def assemble(
+    config: RunConfig,
+    task: Task,
+    members: Sequence[int],
+    in_train: NDArray[np.bool_],
+    drawn: NDArray[np.int64] | None,
+    initial: NDArray,
+) -> Ensemble:
+    """The ensemble of these arrays, whether drawn from streams or read from a record."""
+    architecture = architecture_of(config, task)
+    p, dtype = task.p_y_given_x, np.dtype(config.dtype)
+    trained_on = np.broadcast_to(p, (len(members), *p.shape))
+    if drawn is not None:
+        trained_on = np.eye(p.shape[1])[drawn]
+    return Ensemble(
+        config=config,
+        task=task,
+        architecture=architecture,
+        members=tuple(members),
+        initial=initial.astype(dtype),
+        x=task.x.astype(dtype),
+        in_train=in_train,
+        train=np.stack([np.flatnonzero(mask) for mask in in_train]),
+        drawn=drawn,
+        target=architecture.targets(trained_on).astype(dtype),
+        truth=architecture.targets(p).astype(dtype),
+        batch_keys=np.array([key(config.seed, "batches", k) for k in members], dtype=np.uint64),
+    )
+
+
+def architecture_of(config: RunConfig, task: Task) -> Architecture:
+    """The networks of a configuration, between the task's inputs and labels."""
+    inputs, labels = task.x.shape[1], task.p_y_given_x.shape[1]
+    return Architecture(inputs, config.widths, labels, config.activation, config.output)
+
+
+def _drawn_labels(
+    config: RunConfig, task: Task, members: Sequence[int]
+) -> NDArray[np.int64] | None:
+    """One label for each member and pattern, by inversion; None for hard or expected labels."""
+    p = task.p_y_given_x
+    if config.labels == "expected" or (p.max(-1) == 1).all():
+        return None
+    u = np.stack([stream(config.seed, "labels", member).random(len(p)) for member in members])
+    return (u[..., None] > p.cumsum(-1)[:, :-1]).sum(-1)

@@ -1,0 +1,196 @@
+"""Binned information: activations sorted into cells, and the exact information of the cells.
+
+What this measures, I_binned = H(cell of T), is how far the patterns cluster at the resolution of
+the cells. It is no estimate of the information of the real-valued T, which keeps every pattern
+apart. Noise model: none; the resolution is the cell.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Limits = tuple[float, float]
+Digits = NDArray[np.int64]
+
+
+class Estimator(Protocol):
+    """What the probes ask of an estimator that assigns cells."""
+
+    @property
+    def name(self) -> str: ...
+
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]: ...
+
+
+_NUMBER = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
+
+
+@dataclass(frozen=True, repr=False)
+class Binned:
+    """Cells of one policy, applied to every unit of a layer alike.
+
+    range: ``count`` equal cells between the limits of the activation (-1 and 1 for tanh), or,
+        where it has none, between the layer's extremes at each epoch.
+    fixed: ``count`` equal cells from ``low`` to ``high``, and an overflow cell at either side.
+    width: cells [k width, (k + 1) width), without end (Saxe et al. 2018).
+    extremes: ``count`` equal cells between the layer's least and greatest value at each epoch.
+    quantiles: cells with equal counts of the layer's distinct values at each epoch, edges midway
+        between neighbours (Chelombiev, Houghton & O'Donnell 2019); equal values share a cell.
+    published: the code released with Shwartz-Ziv & Tishby 2017, to be compared with its results:
+        ``count`` float32 edges linspace(-1, 1, count), so one cell less; an activation of exactly
+        1 has a cell to itself, which one below -1 shares.
+
+    The value at the upper end of range, fixed and extremes belongs to the last cell.
+    """
+
+    policy: str
+    count: int | None = None
+    width: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    family: ClassVar[str] = "binned"
+    forms: ClassVar[tuple[str, ...]] = (
+        "binned-range-COUNT",
+        "binned-fixed-COUNT:LOW:HIGH",
+        "binned-width-WIDTH",
+        "binned-extremes-COUNT",
+        "binned-quantiles-COUNT",
+        "binned-published-EDGES",
+    )
+
+    def __post_init__(self) -> None:
+        wanted = {"fixed": {"count", "low", "high"}, "width": {"width"}}.get(
+            self.policy, {"count"}
+        )
+        given = {k for k in ("count", "width", "low", "high") if getattr(self, k) is not None}
+        if self.policy not in _CELLS:
+            raise ValueError(f"binned policy {self.policy!r} is unknown, expected {list(_CELLS)}")
+        if given != wanted:
+            raise ValueError(
+                f"binned {self.policy} has {sorted(given)}, expected {sorted(wanted)}"
+            )
+        if self.count is not None and self.count < 2:
+            raise ValueError(f"binned {self.policy} has count {self.count}, expected at least 2")
+        if self.width is not None and not self.width > 0:
+            raise ValueError(f"binned width is {self.width}, expected more than 0")
+        if self.policy == "fixed" and not self.low < self.high:  # type: ignore[operator]
+            raise ValueError(f"binned fixed has low {self.low}, expected less than high {self.high}")
+
+    def __repr__(self) -> str:
+        fields = ("policy", "count", "width", "low", "high")
+        said = (f"{k}={v!r}" for k in fields if (v := getattr(self, k)) is not None)
+        return f"Binned({', '.join(said)})"
+
+    @property
+    def name(self) -> str:
+        """The estimator's name, with all its parameters."""
+        if self.policy == "fixed":
+            return f"binned-fixed-{self.count}:{_exact(self.low)}:{_exact(self.high)}"
+        return f"binned-{self.policy}-{self.count or _exact(self.width)}"
+
+    @classmethod
+    def from_name(cls, name: str) -> "Binned":
+        """Read a name back; ValueError with the forms there are if it is none."""
+        if found := re.fullmatch(rf"binned-fixed-(\d+):{_NUMBER}:{_NUMBER}", name):
+            count, low, high = found.groups()
+            return cls("fixed", count=int(count), low=float(low), high=float(high))
+        if found := re.fullmatch(rf"binned-width-{_NUMBER}", name):
+            return cls("width", width=float(found[1]))
+        if found := re.fullmatch(r"binned-(range|extremes|quantiles|published)-(\d+)", name):
+            return cls(found[1], count=int(found[2]))
+        raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
+
+    @property
+    def meaning(self) -> str:
+        """What the number means, for axes and legends."""
+        return f"I_binned ({self.name.removeprefix('binned-')})"
+
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]:
+        """Cell of each pattern: (member, pattern, unit) -> (member, pattern).
+
+        ``limits`` are the least and greatest value of the activation function. The integers name
+        cells within one member and layer. Activations must be finite.
+        """
+        return pack(_CELLS[self.policy](self, activations.astype(np.float64), limits))
+
+
+def _exact(number: float | None) -> str:
+    """Shortest text that reads back as the same number: 0.07, -1, 1e-05."""
+    return repr(float(number or 0)).removesuffix(".0")
+
+
+def pack(digits: Digits) -> NDArray[np.int64]:
+    """One integer for each row of units: equal rows, equal integers, exactly.
+
+    Digits are read in mixed radix; where the next unit would overflow 63 bits the rows so far
+    are numbered anew, which leaves room since there are no more numbers than rows.
+    """
+    digits = digits - digits.min((0, 1))
+    radix = digits.max((0, 1)) + 1
+    key, span = digits[..., 0], int(radix[0])
+    for unit in range(1, digits.shape[-1]):
+        if span * int(radix[unit]) >= 2**63:
+            key = np.unique(key, return_inverse=True)[1].reshape(key.shape)
+            span = int(key.max()) + 1
+        key = key * radix[unit] + digits[..., unit]
+        span *= int(radix[unit])
+    return key
+
+
+def _equal(t: NDArray, low: NDArray | float, high: NDArray | float, count: int) -> Digits:
+    """Equal cells 0..count-1 from low to high; -1 below and ``count`` above."""
+    span = np.asarray(high - low)
+    digits = np.floor((t - low) * (count / np.where(span > 0, span, 1))).astype(np.int64)
+    digits[t == high] = count - 1
+    return digits.clip(-1, count)
+
+
+def _fixed(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    return _equal(t, estimator.low, estimator.high, estimator.count)  # type: ignore[arg-type]
+
+
+def _range(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    if not np.isfinite(limits).all():
+        return _extremes(estimator, t, limits)
+    return _equal(t, *limits, estimator.count)  # type: ignore[arg-type]
+
+
+def _extremes(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    low, high = t.min((1, 2), keepdims=True), t.max((1, 2), keepdims=True)
+    return _equal(t, low, high, estimator.count)  # type: ignore[arg-type]
+
+
+def _width(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    return np.floor(t / estimator.width).astype(np.int64)
+
+
+def _quantiles(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    digits = np.empty(t.shape, dtype=np.int64)
+    for member, values in enumerate(t):
+        distinct = np.unique(values)
+        at = np.arange(1, estimator.count) * len(distinct) // estimator.count  # type: ignore
+        at = np.unique(at[at > 0])
+        edges = (distinct[at - 1] + distinct[at]) / 2
+        digits[member] = np.searchsorted(edges, values, side="right")
+    return digits
+
+
+def _published(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
+    edges = np.linspace(-1, 1, estimator.count, dtype=np.float32)  # type: ignore[call-overload]
+    digits = np.searchsorted(edges, t, side="right") - 1
+    return np.where(digits < 0, len(edges) - 1, digits)
+
+
+_CELLS: dict[str, Callable[[Binned, NDArray, Limits], Digits]] = {
+    "range": _range,
+    "fixed": _fixed,
+    "width": _width,
+    "extremes": _extremes,
+    "quantiles": _quantiles,
+    "published": _published,
+}

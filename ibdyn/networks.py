@@ -1,0 +1,51 @@
+"""The forward pass of an ensemble of networks, the member axis first."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .architecture import Architecture
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "linear": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "softplus": functional.softplus,
+    "softsign": functional.softsign,
+    "softmax": lambda z: torch.softmax(z, -1),
+}
+
+
+def forward(
+    architecture: Architecture, parameters: Tensor, x: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Pre-activations z_l = a_{l-1} W_l^T + b_l and activations a_l = f(z_l) of every layer.
+
+    ``parameters`` (member, parameter), ``x`` (pattern, input) or (member, pattern, input); each
+    result is (member, pattern, unit), from the first hidden layer to the output.
+    """
+    members = len(parameters)
+    a = x.expand(members, *x.shape[-2:])
+    zs, activations = [], []
+    for layer in architecture.layers:
+        w = parameters[:, layer.weights].view(members, layer.width, layer.fan_in)
+        b = parameters[:, layer.biases]
+        z = torch.baddbmm(b[:, None, :], a, w.transpose(1, 2))
+        a = ACTIVATIONS[layer.activation](z)
+        zs.append(z)
+        activations.append(a)
+    return zs, activations
+
+
+def sample_loss(architecture: Architecture, z: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each pattern, in nats, from the output's pre-activations.
+
+    ``z`` and ``target`` are (member, pattern, output unit); the result is (member, pattern).
+    Its gradient with respect to z is output minus target, for softmax and sigmoid alike.
+    """
+    if architecture.output == "softmax":
+        return -(target * torch.log_softmax(z, -1)).sum(-1)
+    return functional.binary_cross_entropy_with_logits(z, target, reduction="none").sum(-1)

@@ -1,0 +1,91 @@
+"""One row of arrays for each recorded step, put together as a labelled Dataset."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from . import schema
+from .ensemble import Ensemble
+from .probes import RESOLUTION_MARGIN
+
+# Parameters are kept at every recorded step while they take less than this many bytes.
+PARAMETER_BYTES = 256 * 2**20
+
+
+class Recorder:
+    """Collects the measured arrays of an ensemble, step by step.
+
+    ``steps`` are those that the run means to record. Parameters are kept at all of them while
+    they fit `PARAMETER_BYTES`, else at every n-th and the last.
+    """
+
+    def __init__(self, ensemble: Ensemble, steps: Sequence[int], estimators: Sequence[str]) -> None:
+        self.ensemble = ensemble
+        self.estimators = list(estimators)
+        size = len(steps) * len(ensemble.members) * ensemble.initial[0].nbytes
+        self.stride = max(1, -(-size // PARAMETER_BYTES))
+        self.wanted = frozenset(steps)
+        self.kept = {*steps[:: self.stride], steps[-1]}
+        self.steps: list[int] = []
+        self.rows: list[dict[str, NDArray]] = []
+
+    def add(self, step: int, parameters: NDArray, measured: dict[str, NDArray]) -> None:
+        """Record ``parameters`` (member, parameter) and what was ``measured`` of them."""
+        if step not in self.kept:
+            parameters = np.full_like(parameters, np.nan)
+        self.steps.append(step)
+        self.rows.append({**measured, "parameters": parameters})
+
+    def dataset(self, attrs: dict[str, object]) -> xr.Dataset:
+        """The record so far, complete with the task, the split and the attributes."""
+        ensemble = self.ensemble
+        arrays = {}
+        for name in self.rows[0]:
+            axis = schema.VARIABLES[name].dims.index("step")
+            arrays[name] = np.stack([row[name] for row in self.rows], axis=axis)
+        arrays["resolved"] = resolved(arrays["information_input"], len(ensemble.x))
+        arrays["diverged"] = ~(
+            np.isfinite(arrays["loss"][0]).all(-1)
+            & np.isfinite(self.rows[-1]["weight_norm"]).all(-1)
+        )
+        arrays |= {
+            "p_x": ensemble.task.p_x,
+            "p_y_given_x": ensemble.task.p_y_given_x,
+            "in_train": ensemble.in_train,
+            "x": ensemble.task.x,
+        }
+        if ensemble.drawn is not None:
+            arrays["target"] = ensemble.drawn
+        layers = ensemble.architecture.layers
+        kind = np.full(ensemble.architecture.parameters, "weight")
+        for layer in layers:
+            kind[layer.biases] = "bias"
+        coordinates = {
+            "member": np.array(ensemble.members),
+            "step": np.array(self.steps),
+            "epoch": np.array(self.steps) / ensemble.steps_per_epoch,
+            "layer": np.array([layer.name for layer in layers]),
+            "width": np.array([layer.width for layer in layers]),
+            "depth": np.arange(1, len(layers) + 1),
+            "split": np.array(["train", "test"]),
+            "estimator": np.array(self.estimators),
+            "parameter_layer": np.repeat(
+                [layer.name for layer in layers],
+                [layer.biases.stop - layer.start for layer in layers],
+            ),
+            "parameter_kind": kind,
+        }
+        if self.stride > 1:
+            attrs = {**attrs, "parameters_kept": f"every {self.stride}th recorded step and the last"}
+        return schema.dataset(arrays, coordinates, attrs)
+
+
+def resolved(information_input: NDArray, patterns: int) -> NDArray:
+    """1 where I(X;T) lies below log2(patterns) - 0.1 bit, 0 where not, NaN where not measured.
+
+    At the ceiling an estimator has only told all patterns apart, and says nothing of the layer.
+    """
+    below = information_input < np.log2(patterns) - RESOLUTION_MARGIN
+    return np.where(np.isnan(information_input), np.nan, below)

@@ -1,0 +1,115 @@
+"""A record's parameters run again: cells of its patterns, and estimators it did not have."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from . import probes, schema
+from .config import RunConfig
+from .ensemble import Ensemble, assemble
+from .estimators import Estimator, from_name
+from .recorder import resolved
+from .tasks import Task
+
+
+def ensemble_of(run: xr.Dataset) -> Ensemble:
+    """The ensemble of a record, from the record alone; raises ValueError for what it lacks."""
+    for name in ("x", "parameters"):
+        if name not in run:
+            raise ValueError(f"the record holds no {name!r}, so its networks cannot be run again")
+    task = Task(
+        run.attrs["task"],
+        run.x.transpose("pattern", "input").values,
+        run.p_x.values,
+        run.p_y_given_x.transpose("pattern", "label").values,
+    )
+    return assemble(
+        RunConfig.from_json(run.attrs["config"]),
+        task,
+        run.member.values.tolist(),
+        run.in_train.transpose("member", "pattern").values.astype(bool),
+        run.target.transpose("member", "pattern").values.astype(int) if "target" in run else None,
+        _parameters(run, int(run.step[0])).numpy(),
+    )
+
+
+def _parameters(run: xr.Dataset, step: int) -> torch.Tensor:
+    """Parameters (member, parameter) at a recorded step, in the run's dtype."""
+    if step not in run.step.values:
+        raise ValueError(f"step {step} is not recorded; the nearest is {nearest_step(run, step)}")
+    dtype = RunConfig.from_json(run.attrs["config"]).dtype
+    values = run.parameters.sel(step=step).transpose("member", "parameter").values
+    return torch.tensor(values.astype(dtype))
+
+
+def nearest_step(run: xr.Dataset, step: int) -> int:
+    """The recorded step nearest to ``step``."""
+    return int(run.step.sel(step=step, method="nearest"))
+
+
+def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
+    """Cell of each pattern at a recorded step, as integers: dims (member, layer, pattern).
+
+    ``estimator`` is the name of one that sorts into cells, whether or not the record has it.
+    Raises ValueError for a step without parameters and for members that have diverged.
+    """
+    ensemble, chosen, parameters = ensemble_of(run), from_name(estimator), _parameters(run, step)
+    if parameters.isnan().all():
+        raise ValueError(f"the record holds no parameters at step {step}")
+    parts = []
+    for block in probes.blocks(len(parameters)):
+        activations = probes.activations_of(ensemble, parameters[block])
+        found, finite = probes.layer_cells(ensemble, activations, chosen)
+        if not finite.all():
+            lost = np.array(ensemble.members[block])[~finite.all(1)].tolist()
+            raise ValueError(f"members {lost} are not finite at step {step}, they have no cells")
+        parts.append(found)
+    return xr.DataArray(
+        np.concatenate(parts),
+        {"member": run.member, "layer": run.layer},
+        ("member", "layer", "pattern"),
+        name="cell",
+        attrs={"long_name": f"cell of the pattern by {estimator}", "units": "1"},
+    )
+
+
+def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
+    """The record with further estimators, measured on its parameters: nothing is trained again.
+
+    Steps whose parameters were not kept are NaN. Raises ValueError for an estimator that the
+    record has already.
+    """
+    known = [name for name in estimators if name in run.estimator.values]
+    if known or len(set(estimators)) < len(estimators):
+        raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")
+    ensemble, chosen = ensemble_of(run), [from_name(name) for name in estimators]
+    rows = [
+        _information(ensemble, _parameters(run, step), chosen) for step in run.step.values.tolist()
+    ]
+    merged = run.drop_dims("estimator").assign_coords(
+        estimator=("estimator", [*run.estimator.values, *estimators], schema.attributes("estimator"))
+    )
+    for name in rows[0]:
+        further = np.stack([row[name] for row in rows], axis=schema.ESTIMATE.index("step"))
+        values = np.concatenate([run[name].transpose(*schema.ESTIMATE).values, further])
+        merged[name] = (schema.ESTIMATE, values, schema.attributes(name))
+    config = RunConfig.from_json(run.attrs["config"])
+    names = tuple(merged.estimator.values.tolist())
+    merged.attrs["config"] = config.model_copy(update={"estimators": names}).to_json()
+    schema.validate(merged)
+    return merged
+
+
+def _information(
+    ensemble: Ensemble, parameters: torch.Tensor, estimators: Sequence[Estimator]
+) -> probes.Arrays:
+    parts = [
+        probes.layer_information(
+            ensemble, probes.activations_of(ensemble, parameters[block]), estimators, block
+        )
+        for block in probes.blocks(len(parameters))
+    ]
+    values = {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
+    return values | {"resolved": resolved(values["information_input"], len(ensemble.x))}

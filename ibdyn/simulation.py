@@ -1,0 +1,88 @@
+"""From a configuration to a record: train, measure, put together."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from . import probes, storage, training
+from .config import RunConfig
+from .ensemble import Ensemble, prepare
+from .estimators import from_name
+from .progress import Progress
+from .recorder import Recorder
+from .schedule import recorded_epochs
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run stopped by hand; ``run`` is the record of what was measured until then."""
+
+    def __init__(self, run: xr.Dataset) -> None:
+        super().__init__(f"interrupted at epoch {run.epoch.values[-1]:g}")
+        self.run = run
+
+
+def simulate(
+    config: RunConfig,
+    *,
+    progress: bool = True,
+    members: Sequence[int] | None = None,
+    command: str = "ibdyn.simulate",
+) -> xr.Dataset:
+    """Train the ensemble of ``config`` and return its record (see `ibdyn.schema`).
+
+    Every recorded step is measured before the update that follows it. ``members`` trains only
+    these of the ensemble, each with the trajectory it has in the whole; ``command`` is what the
+    record's history says.
+
+    Raises ValueError if the configuration does not fit its task, before any work, and
+    `Interrupted` on Ctrl-C, which carries the record so far, marked incomplete.
+    """
+    ensemble = prepare(config, members)
+    estimators = [from_name(name) for name in config.estimators]
+    epochs = recorded_epochs(config.epochs, config.schedule.count, config.schedule.extra)
+    recorded = (epochs * ensemble.steps_per_epoch).tolist()
+    recorder = Recorder(ensemble, recorded, config.estimators)
+    attrs = attributes(ensemble, command)
+    with Progress(config.epochs, shown=progress) as shown:
+        try:
+            for step, parameters in _stops(ensemble, recorded):
+                loss = None
+                if step in recorder.wanted:
+                    measured = probes.measure(ensemble, parameters, estimators)
+                    recorder.add(step, parameters.numpy(), measured)
+                    loss = float(measured["loss"][0].mean())
+                shown.at(step // ensemble.steps_per_epoch, loss)
+        except KeyboardInterrupt:
+            if not recorder.steps:
+                raise
+            raise Interrupted(recorder.dataset({**attrs, "complete": 0})) from None
+    return recorder.dataset({**attrs, "complete": 1})
+
+
+def _stops(ensemble: Ensemble, recorded: list[int]) -> Iterator[tuple[int, Tensor]]:
+    """The recorded steps, and about a hundred between for the progress."""
+    epochs = np.linspace(0, ensemble.config.epochs, 101).astype(int)
+    stops = np.union1d(recorded, epochs * ensemble.steps_per_epoch).tolist()
+    yield from zip(stops, training.trajectory(ensemble, stops), strict=True)
+
+
+def attributes(ensemble: Ensemble, command: str) -> dict[str, object]:
+    """Attributes of a record: what was run, on which task, by what."""
+    config, task = ensemble.config, ensemble.task
+    layers = ensemble.architecture.layers
+    sizes = "-".join(map(str, (layers[0].fan_in, *(layer.width for layer in layers))))
+    return {
+        "title": f"{task.name}: {len(ensemble.members)} networks {sizes}, {config.activation}",
+        **storage.provenance(command),
+        "config": config.to_json(),
+        "seed": config.seed,
+        "engine": "torch",
+        "task": task.name,
+        "task_information": task.information,
+        "label_entropy": task.label_entropy,
+        "batch_size": ensemble.batch_size,
+        "train_size": ensemble.train.shape[1],
+        "steps_per_epoch": ensemble.steps_per_epoch,
+    }

@@ -1,0 +1,221 @@
+"""A task is a finite world: patterns x, their probabilities p(x), and labels p(y|x).
+
+Everything a network could learn is known: I(X;Y) and H(Y) are exact.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from theory.information import entropy, mutual_information
+
+from . import icosahedron
+from .seeding import stream
+
+Floats = NDArray[np.float64]
+
+# The published labels, in the exact integer form of the threshold on the spectrum: weights of
+# (k, n_1, n_2, n_3) and the smallest value of a pattern with y = 1 rounded down by one.
+HARD_WEIGHTS = (42, 1, -9, -14)
+HARD_THRESHOLD = 176
+# Weights of (E_A, E_T1, E_H, E_T2) of the soft rule: 64 distinct values, the same hard labels.
+SOFT_WEIGHTS = (1, 4.06, 2.66, 2.58)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Patterns and the exact distribution of their labels.
+
+    x : (pattern, input) inputs, as the network sees them.
+    p_x : (pattern,) probabilities of the patterns.
+    p_y_given_x : (pattern, label) probabilities of the labels.
+    power_spectrum : (pattern, degree) spherical power spectrum, for tasks on the sphere.
+    spectral_class : (pattern,) integer name of the spectrum's value; whole classes can be held
+        out of training.
+
+    Raises ValueError, naming the array, for shapes that do not fit, values that are no
+    probabilities, or inputs that are not finite.
+    """
+
+    name: str
+    x: Floats
+    p_x: Floats
+    p_y_given_x: Floats
+    power_spectrum: Floats | None = None
+    spectral_class: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("x", "p_y_given_x"):
+            array = getattr(self, field)
+            if array.ndim != 2 or 0 in array.shape:
+                raise ValueError(f"{field} has shape {array.shape}, expected two axes, not empty")
+        patterns, labels = self.p_y_given_x.shape
+        if labels < 2:
+            raise ValueError(f"p_y_given_x has {labels} label, expected at least 2")
+        for field in ("x", "p_x", "power_spectrum", "spectral_class"):
+            array = getattr(self, field)
+            if array is not None and len(array) != patterns:
+                raise ValueError(
+                    f"{field} has {len(array)} patterns, expected {patterns} as in p_y_given_x"
+                )
+        if not np.isfinite(self.x).all():
+            raise ValueError("x holds values that are not finite")
+        _check_probabilities("p_x", self.p_x)
+        _check_probabilities("p_y_given_x", self.p_y_given_x)
+        for array in vars(self).values():
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
+
+    @property
+    def information(self) -> float:
+        """I(X;Y), in bits."""
+        return float(mutual_information(self.p_x[:, None] * self.p_y_given_x))
+
+    @property
+    def label_entropy(self) -> float:
+        """H(Y), in bits."""
+        return float(entropy(self.p_x @ self.p_y_given_x))
+
+
+def _check_probabilities(name: str, p: Floats) -> None:
+    outside = ~((p >= 0) & (p <= 1))
+    if outside.any():
+        where = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ValueError(f"{name} at {where} is {p[where]}, expected a probability")
+    total = np.atleast_1d(p.sum(-1))
+    off = np.abs(total - 1) > 1e-9
+    if off.any():
+        row = f" in row {off.argmax()}" if p.ndim > 1 else ""
+        raise ValueError(f"{name} sums to {total[off.argmax()]:.12g}{row}, expected 1")
+
+
+def from_arrays(
+    x: ArrayLike, y: ArrayLike, p_x: ArrayLike | None = None, *, name: str = "arrays"
+) -> Task:
+    """Task of patterns ``x`` (pattern, input) and labels ``y``.
+
+    ``y`` is either integer labels 0..K-1 of shape (pattern,) or probabilities of shape
+    (pattern, label). Patterns are equally likely unless ``p_x`` (pattern,) is given.
+
+    >>> from_arrays([[0], [1]], [0, 1]).information
+    1.0
+    """
+    x, y = np.array(x, dtype=float), np.array(y)
+    if y.ndim == 1:
+        if y.size == 0 or y.dtype.kind not in "iub" or (y.astype(int) < 0).any():
+            raise ValueError(f"labels y have values {np.unique(y)}, expected integers 0..K-1")
+        y = np.eye(max(2, int(y.max()) + 1))[y.astype(int)]
+    p = np.full(len(y), 1 / len(y)) if p_x is None else np.array(p_x, dtype=float)
+    return Task(name, x, p, y.astype(float))
+
+
+def hypercube(n: int) -> Floats:
+    """All 2^n patterns of n bits in the order of integers, the first bit the most significant."""
+    return (np.arange(2**n)[:, None] >> np.arange(n)[::-1] & 1).astype(float)
+
+
+def spherical_rule(information: float | None = None) -> Task:
+    """The rotation-invariant rule on twelve points of the sphere (Shwartz-Ziv & Tishby 2017).
+
+    X is the 4096 patterns of occupied vertices of an icosahedron, equally likely. Without
+    argument the labels are the published ones to the last bit, a threshold on the power spectrum,
+    42 k + n_1 - 9 n_2 - 14 n_3 >= 176 in the counts of `icosahedron`; the paper never gave its
+    own rule, so the rule is ours and the labels are theirs. With ``information`` the labels are
+    soft: p(y=1|x) = logistic(gain (f - threshold)), where f is a weighted sum of the spectrum
+    that orders the patterns as the hard labels do, the threshold lies midway in its gap, and the
+    gain is solved for I(X;Y) = ``information`` bits.
+
+    Raises ValueError unless 0 < ``information`` < H(Y) of the hard labels, 0.99916 bits.
+    """
+    x = hypercube(12)
+    counts = icosahedron.counts(x.astype(int))
+    _, spectral_class = np.unique(counts, axis=0, return_inverse=True)
+    hard = (counts @ HARD_WEIGHTS >= HARD_THRESHOLD).astype(int)
+    task = replace(
+        from_arrays(x, hard, name="spherical_rule"),
+        power_spectrum=icosahedron.power_spectrum(counts),
+        spectral_class=spectral_class,
+    )
+    if information is None:
+        return task
+    if not 0 < information < task.information:
+        raise ValueError(
+            f"information is {information}, expected bits between 0 and {task.information:.6f}, "
+            "the entropy of the hard labels"
+        )
+    f = icosahedron.irreducible_energies(counts) @ SOFT_WEIGHTS
+    margin = f - (f[hard == 0].max() + f[hard == 1].min()) / 2
+
+    def soft(log_gain: float) -> Task:
+        z = np.exp(log_gain) * margin
+        # Both tails from the logistic itself: 1 - p would merge rows that differ.
+        return replace(task, p_y_given_x=np.stack([expit(-z), expit(z)], axis=-1))
+
+    log_gain = brentq(lambda g: soft(g).information - information, -30, 30, xtol=1e-14)
+    return soft(log_gain)
+
+
+def bits(rule: str, n: int) -> Task:
+    """A rule on all 2^n patterns of n bits.
+
+    parity: the sum of the bits modulo 2. majority: at least n/2 of the bits are 1. committee: the
+    bits fall into three equal blocks, each votes by its majority, and two votes carry (a tree
+    committee machine; n must be a multiple of 3).
+    """
+    if not 1 <= n <= 20:
+        raise ValueError(f"bits has n = {n}, expected 1 to 20 (it enumerates 2^n patterns)")
+    x = hypercube(n)
+    if rule == "parity":
+        y = x.sum(-1) % 2
+    elif rule == "majority":
+        y = 2 * x.sum(-1) >= n
+    elif rule == "committee":
+        if n % 3:
+            raise ValueError(f"committee has n = {n}, expected a multiple of 3")
+        votes = 2 * x.reshape(len(x), 3, -1).sum(-1) >= n // 3
+        y = votes.sum(-1) >= 2
+    else:
+        raise ValueError(f"rule {rule!r} is unknown, expected parity, majority or committee")
+    return from_arrays(x, y.astype(int), name=rule)
+
+
+def random_labels(task: Task, seed: int) -> Task:
+    """The same patterns with the rows of p(y|x) shuffled: a control with nothing to generalise.
+
+    With equally likely patterns I(X;Y) and H(Y) stay what they were.
+    """
+    order = stream(seed, "task").permutation(len(task.x))
+    return replace(task, name=f"{task.name}-random", p_y_given_x=task.p_y_given_x[order])
+
+
+def from_mat(path: str | Path) -> Task:
+    """Task of a MATLAB file in the published layout: ``F`` (pattern, input), ``y`` (1, pattern)."""
+    content = scipy.io.loadmat(_existing(path))
+    missing = {"F", "y"} - content.keys()
+    if missing:
+        found = sorted(k for k in content if not k.startswith("__"))
+        raise ValueError(f"{path} lacks {sorted(missing)}, found {found}, expected F and y")
+    return from_arrays(content["F"], content["y"].ravel().astype(int), name=Path(path).stem)
+
+
+def from_npz(path: str | Path) -> Task:
+    """Task of a NumPy file with ``x`` (pattern, input), ``y`` as in `from_arrays`, maybe ``p_x``."""
+    with np.load(_existing(path), allow_pickle=False) as content:
+        missing = {"x", "y"} - set(content.files)
+        if missing:
+            raise ValueError(
+                f"{path} lacks {sorted(missing)}, found {content.files}, expected x and y"
+            )
+        p_x = content["p_x"] if "p_x" in content.files else None
+        return from_arrays(content["x"], content["y"], p_x, name=Path(path).stem)
+
+
+def _existing(path: str | Path) -> Path:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"task file {path} does not exist")
+    return Path(path)

@@ -1,0 +1,100 @@
+"""Gradient descent of an ensemble as an iterator of parameters: the readable reference."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from . import batches, networks
+from .config import RunConfig
+from .ensemble import Ensemble
+
+Update = Callable[[Tensor, Tensor], Tensor]
+
+
+def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[Tensor]:
+    """Parameters (member, parameter) after each of ``stops`` optimiser steps, ascending.
+
+    Stop 0 is before the first update; ``itertools.count()`` makes it endless. The tensor that is
+    yielded belongs to the caller.
+    """
+    parameters = torch.tensor(ensemble.initial)
+    update = OPTIMIZERS[ensemble.config.optimizer](ensemble.config)
+    x, train = torch.tensor(ensemble.x), torch.tensor(ensemble.train)
+    target = torch.tensor(ensemble.target)
+    rows = torch.arange(len(parameters))[:, None]
+    step = 0
+    batch = minibatches(ensemble)
+    for stop in stops:
+        if stop < step:
+            raise ValueError(f"stop {stop} comes after step {step}, expected ascending stops")
+        while step < stop:
+            patterns = train[rows, next(batch)]
+            gradient = batch_gradient(ensemble, parameters, x[patterns], target[rows, patterns])
+            parameters = update(parameters, gradient)
+            step += 1
+        yield parameters
+
+
+def batch_gradient(
+    ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Tensor
+) -> Tensor:
+    """Gradient of the mean loss over a batch, of each member: (member, parameter).
+
+    ``x`` (member, pattern, input), ``target`` (member, pattern, output unit). Members share no
+    parameter, so the gradient of the sum of their losses is the gradient of each.
+    """
+    parameters = parameters.requires_grad_()
+    z = networks.forward(ensemble.architecture, parameters, x)[0][-1]
+    loss = networks.sample_loss(ensemble.architecture, z, target).mean(-1).sum()
+    (gradient,) = torch.autograd.grad(loss, parameters)
+    parameters.requires_grad_(False)
+    return gradient
+
+
+def minibatches(ensemble: Ensemble) -> Iterator[Tensor]:
+    """Positions in the training set of each member's batches, (member, pattern), without end."""
+    members, size = ensemble.train.shape
+    fixed = ensemble.config.batch_order == "fixed" or ensemble.batch_size == size
+    order = torch.arange(size).expand(members, size)
+    epoch = 0
+    while True:
+        if not fixed:
+            order = torch.tensor(batches.orders(ensemble.batch_keys, epoch, size))
+        yield from order.split(ensemble.batch_size, dim=1)
+        epoch += 1
+
+
+def sgd(config: RunConfig) -> Update:
+    """v <- momentum v + g, theta <- theta - rate v, with g + decay theta for g."""
+    velocity: Tensor | None = None
+
+    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
+        nonlocal velocity
+        g = gradient + config.weight_decay * parameters
+        velocity = g if velocity is None else config.momentum * velocity + g
+        return parameters - config.learning_rate * velocity
+
+    return update
+
+
+def adam(config: RunConfig) -> Update:
+    """Kingma & Ba 2015, algorithm 1, with g + decay theta for g."""
+    beta_1, beta_2, epsilon = 0.9, 0.999, 1e-8
+    m: Tensor | float = 0.0
+    v: Tensor | float = 0.0
+    step = 0
+
+    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
+        nonlocal m, v, step
+        step += 1
+        g = gradient + config.weight_decay * parameters
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        m_hat, v_hat = m / (1 - beta_1**step), v / (1 - beta_2**step)
+        return parameters - config.learning_rate * m_hat / (v_hat**0.5 + epsilon)
+
+    return update
+
+
+OPTIMIZERS: dict[str, Callable[[RunConfig], Update]] = {"sgd": sgd, "adam": adam}

@@ -1,0 +1,1 @@
+"""One experiment a file: ``python -m simulations.NAME``."""
