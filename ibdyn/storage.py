@@ -30,12 +30,17 @@ def provenance(command: str) -> dict[str, object]:
         "Conventions": "CF-1.11",
         "schema_version": schema.VERSION,
         "source": f"ibdyn {version('ibdyn')}",
-        "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {command}",
+        "history": stamp(command),
         "versions": ", ".join(
             [f"python {platform.python_version()}", *(f"{p} {version(p)}" for p in packages)]
         ),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
     }
+
+
+def stamp(command: str) -> str:
+    """One line of a record's history: the time and the command."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {command}"
 
 
 def save(run: xr.Dataset, path: str | Path) -> None:

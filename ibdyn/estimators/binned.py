@@ -146,8 +146,11 @@ def _equal(t: NDArray, low: NDArray | float, high: NDArray | float, count: int) 
     """Equal cells 0..count-1 from low to high; -1 below and ``count`` above."""
     span = np.asarray(high - low)
     digits = np.floor((t - low) * (count / np.where(span > 0, span, 1))).astype(np.int64)
-    digits[t == high] = count - 1
-    return digits.clip(-1, count)
+    # Rounding may carry a value just inside the limits to the cell beyond.
+    digits = digits.clip(0, count - 1)
+    digits[t < low] = -1
+    digits[t > high] = count
+    return digits
 
 
 def _fixed(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
