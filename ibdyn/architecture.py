@@ -6,6 +6,7 @@ row by row, then the biases, (width,).
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -36,10 +37,12 @@ class Layer:
 
     @property
     def weights(self) -> slice:
+        """Where the weights lie, (width, fan_in) row by row."""
         return slice(self.start, self.start + self.width * self.fan_in)
 
     @property
     def biases(self) -> slice:
+        """Where the biases lie."""
         return slice(self.weights.stop, self.weights.stop + self.width)
 
     @property
@@ -73,11 +76,12 @@ class Architecture:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
+        """From the first hidden layer to the output."""
         outputs = self.labels if self.output == "softmax" else 1
         sizes = (self.inputs, *self.widths, outputs)
         layers: list[Layer] = []
         start = 0
-        for depth, (fan_in, width) in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+        for depth, (fan_in, width) in enumerate(pairwise(sizes), 1):
             last = depth == len(sizes) - 1
             name, activation = ("output", self.output) if last else (str(depth), self.activation)
             layers.append(Layer(name, width, fan_in, start, activation))

@@ -1,21 +1,18 @@
 """What the commands of ``ibdyn`` do; flags are made from the configuration's own fields."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-import numpy as np
 import pydantic
 import tyro
-import xarray as xr
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec
 
-from . import presets, storage
+from . import output, presets, storage
 from .config import RunConfig, explain
 
 File = tyro.conf.Positional[Path]
@@ -59,7 +56,7 @@ def simulate(arguments: list[str]) -> None:
     """Train, save, and say what was found."""
     parsed = _parse_simulate(arguments)
     config = RunConfig.model_validate(parsed.config.model_dump())
-    check_writable(parsed.out)
+    output.check_writable(parsed.out)
     from . import simulation
 
     command = shlex.join(["ibdyn", "simulate", *arguments])
@@ -71,7 +68,7 @@ def simulate(arguments: list[str]) -> None:
         raise
     storage.save(record, parsed.out)
     print(f"wrote {parsed.out}")
-    print(describe(record))
+    print(output.describe(record))
 
 
 def _parse_simulate(arguments: list[str]) -> Simulate:
@@ -91,9 +88,7 @@ def _parse_simulate(arguments: list[str]) -> Simulate:
         return tyro.cli(
             Simulate,
             args=arguments,
-            default=Simulate(
-                out=tyro.MISSING, config=config, preset=base.preset, toml=base.toml
-            ),
+            default=Simulate(out=tyro.MISSING, config=config, preset=base.preset, toml=base.toml),
             prog="ibdyn simulate",
         )
 
@@ -109,7 +104,7 @@ def _fields_unchecked(info: Any) -> StructConstructorSpec | None:
     fields = tuple(
         StructFieldSpec(
             name=name,
-            type=field.annotation,
+            type=cast(type, field.annotation),
             default=getattr(info.default, name),
             helptext=field.description,
         )
@@ -121,15 +116,6 @@ def _fields_unchecked(info: Any) -> StructConstructorSpec | None:
 
     instantiate.__doc__ = info.type.__doc__
     return StructConstructorSpec(instantiate=instantiate, fields=fields)
-
-
-def check_writable(path: Path) -> None:
-    """Raise OSError, before any work, where ``path`` could not be written afterwards."""
-    if path.is_dir():
-        raise IsADirectoryError(f"out: {path} is a folder, expected a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"out: folder {path.parent} is not writable")
 
 
 def measure(arguments: list[str]) -> None:
@@ -144,7 +130,7 @@ def measure(arguments: list[str]) -> None:
             out: File to write; the record itself unless given.
         """
         target = out or file
-        check_writable(target)
+        output.check_writable(target)
         from . import replay
 
         record = replay.measure(storage.load(file), estimators)
@@ -165,7 +151,7 @@ def info(arguments: list[str]) -> None:
         Args:
             file: Record to read.
         """
-        print(describe(storage.load(file)))
+        print(output.describe(storage.load(file)))
 
     tyro.cli(parse, args=arguments, prog="ibdyn info")
 
@@ -182,7 +168,7 @@ def plot(arguments: list[str]) -> None:
             estimator: Which estimator to draw; the record's first unless given.
         """
         record = storage.load(file)
-        for picture in draw(record, out or file.parent, file.stem, estimator=estimator):
+        for picture in output.draw(record, out or file.parent, file.stem, estimator=estimator):
             print(picture)
 
     tyro.cli(parse, args=arguments, prog="ibdyn plot")
@@ -191,7 +177,7 @@ def plot(arguments: list[str]) -> None:
 def list_presets(arguments: list[str]) -> None:
     """List the presets, or one with its sources."""
 
-    def parse(name: tyro.conf.Positional[str | None] = None) -> None:
+    def parse(name: Annotated[str | None, tyro.conf.Positional] = None) -> None:
         """List the published experiments, or say where one's settings come from.
 
         Args:
@@ -215,58 +201,3 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "plot": plot,
     "presets": list_presets,
 }
-
-
-def draw(
-    record: xr.Dataset, folder: Path, stem: str, *, estimator: str | None = None
-) -> list[Path]:
-    """Save every figure of a record as ``folder/stem-FIGURE.png``."""
-    import matplotlib.pyplot as plt
-
-    from . import figures
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if estimator is not None:
-        record = record.sel(estimator=[figures.choose_estimator(record, estimator).estimator.item()])
-    pictures = []
-    with plt.rc_context({"backend": "agg"}):
-        for name, figure in figures.FIGURES.items():
-            figure(record)
-            pictures.append(folder / f"{stem}-{name}.png")
-            plt.savefig(pictures[-1], dpi=150)
-            plt.close()
-    return pictures
-
-
-def describe(record: xr.Dataset) -> str:
-    """What a record holds, as a table for people."""
-    steps, epochs = record.step.values, record.epoch.values
-    last = record.isel(step=-1)
-    lines = [
-        record.attrs["title"],
-        f"source     {record.attrs['source']}; {record.attrs['history']}",
-        f"complete   {'yes' if record.attrs.get('complete') else 'no'}",
-        f"members    {record.sizes['member']} ({int(record.diverged.sum())} diverged)",
-        f"steps      {len(steps)} recorded, 0 to {steps[-1]} (epoch {epochs[-1]:g})",
-        f"task       {record.attrs['task']}: {record.sizes['pattern']} patterns, "
-        f"I(X;Y) = {record.attrs['task_information']:.6f} bit, "
-        f"H(Y) = {record.attrs['label_entropy']:.6f} bit",
-        f"training   {record.attrs['train_size']} patterns, batches of {record.attrs['batch_size']}",
-        f"parameters {record.sizes.get('parameter', 0)} a network",
-        f"size       {record.nbytes / 2**20:.1f} MiB in memory",
-        "",
-        "mean over members at the last step:",
-    ]
-    for split in record.split.values:
-        one = last.sel(split=split)
-        lines.append(
-            f"  {split:6} loss {float(one.loss.mean()):.4f} nat, "
-            f"error rate {float(one.error_rate.mean()):.4f}"
-        )
-    layers = "".join(f"{layer:>9}" for layer in record.layer.values)
-    for estimator in record.estimator.values:
-        lines.append(f"  {estimator}, bit{'layer':>{max(1, 22 - len(estimator))}}{layers}")
-        for symbol, name in (("I(X;T)", "information_input"), ("I(T;Y)", "information_label")):
-            mean = last[name].sel(estimator=estimator).mean("member").values
-            lines.append(f"{symbol:>34}" + "".join(f"{v:9.3f}" for v in np.atleast_1d(mean)))
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Everything that decides a run's numbers, as one frozen model that refuses what it doesn't know."""
+"""Everything that decides a run's numbers: a frozen model that refuses what it does not know."""
 
 import tomllib
 from typing import Annotated, Any, Literal
@@ -14,9 +14,7 @@ from .splits import Split
 Labels = Literal["drawn", "expected"]
 
 
-class _Frozen(
-    pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True
-): ...
+class _Frozen(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True): ...
 
 
 class TaskConfig(_Frozen):
@@ -101,7 +99,7 @@ class RunConfig(_Frozen):
     """Root of all random streams."""
     schedule: ScheduleConfig = ScheduleConfig()
     """Recorded epochs."""
-    estimators: tuple[str, ...] = ("binned-range-30",)
+    estimators: Annotated[tuple[str, ...], Field(min_length=1)] = ("binned-range-30",)
     """Names of the information estimators."""
     dtype: Literal["float32", "float64"] = "float32"
     """Arithmetic of the networks."""

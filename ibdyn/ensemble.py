@@ -51,6 +51,7 @@ class Ensemble:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Optimiser steps in a pass through the training set."""
         return -(-self.train.shape[1] // self.batch_size)
 
 
@@ -88,9 +89,7 @@ def prepare(config: RunConfig, members: Sequence[int] | None = None) -> Ensemble
             for k in members
         ]
     )
-    initial = initial_parameters(
-        architecture_of(config, task), config.init, config.seed, members
-    )
+    initial = initial_parameters(architecture_of(config, task), config.init, config.seed, members)
     return assemble(config, task, members, in_train, _drawn_labels(config, task, members), initial)
 
 

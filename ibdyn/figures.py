@@ -4,7 +4,7 @@ Layers run through one palette that survives colour blindness and grey print, an
 each; bands and bars are 95 % intervals of the mean over members.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -165,16 +165,14 @@ def _geometric_band(
     values = values.isel(step=np.flatnonzero(values.epoch.values > 0))
     if not (values > 0).any():
         return
-    interval = np.exp(mean_interval(np.log(values.where(values > 0))))
+    interval = np.exp(mean_interval(xr.ufuncs.log(values.where(values > 0))))
     ax.plot(values.epoch, interval["mean"], style, color=colour, linewidth=1.4, label=label)
     ax.fill_between(
         values.epoch, interval["low"], interval["high"], color=colour, alpha=0.2, linewidth=0
     )
 
 
-def gradient_phases(
-    run: xr.Dataset, *, formula: str = "paper", ax: Axes | None = None
-) -> Axes:
+def gradient_phases(run: xr.Dataset, *, formula: str = "paper", ax: Axes | None = None) -> Axes:
     """Mean (solid) and spread (dashed) of the minibatch gradients, log-log from epoch 1 on.
 
     Where a layer's dashed line is above its solid one, noise exceeds drift. A full batch has no
@@ -191,7 +189,7 @@ def gradient_phases(
     ax.plot([], [], "--", color="0.3", label="spread of minibatches")
     normalised = ", over the norm of the weights" if formula == "paper" else f" ({formula})"
     ax.set(xscale="log", yscale="log", xlabel="epoch", ylabel=f"gradient [nat]{normalised}")
-    ax.legend(fontsize="small", ncols=2)
+    ax.legend(fontsize="small", ncols=2, title="layer")
     return ax
 
 
@@ -210,7 +208,7 @@ def signal_to_noise(run: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     if ratio.isnull().all():
         ax.text(0.5, 0.6, "full batch: no minibatch noise", ha="center", transform=ax.transAxes)
     else:
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", title="layer")
     return ax
 
 
@@ -240,7 +238,7 @@ def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> S
     return axes
 
 
-FIGURES = {
+FIGURES: Mapping[str, Callable[[xr.Dataset], object]] = {
     "information-plane": information_plane,
     "information-paths": information_paths,
     "gradient-phases": gradient_phases,

@@ -188,8 +188,8 @@ PRESETS: Mapping[str, Preset] = {
         {
             **_SAXE_SOURCES,
             "activation": "saxe: ReLU",
-            "estimators": "saxe: width 0.07 in the code; 100 bins between the extremes over the whole "
-            "run in the paper, here between those of each epoch",
+            "estimators": "saxe: width 0.07 in the code; 100 bins between the extremes over "
+            "the whole run in the paper, here between those of each epoch",
         },
     ),
 }

@@ -90,9 +90,7 @@ def evaluate(ensemble: Ensemble, parameters: Tensor, block: slice) -> States:
     )
 
 
-def measure(
-    ensemble: Ensemble, parameters: Tensor, estimators: Sequence[Estimator]
-) -> Arrays:
+def measure(ensemble: Ensemble, parameters: Tensor, estimators: Sequence[Estimator]) -> Arrays:
     """All measured variables of the record at one step, but for the parameters themselves.
 
     ``parameters`` is (member, parameter). Axes are those of the schema without ``step``.
@@ -178,7 +176,7 @@ def geometry(ensemble: Ensemble, states: States) -> Arrays:
         t = activations.astype(np.float64)
         t -= (ensemble.task.p_x @ t)[:, None, :]
         means = p_xy.T[seen] @ t / p_y[seen, None]
-        spread = ((t**2).sum(-1) @ ensemble.task.p_x)
+        spread = (t**2).sum(-1) @ ensemble.task.p_x
         between.append((means**2).sum(-1) @ p_y[seen])
         within.append(spread - between[-1])
         low, high = layer.limits

@@ -78,7 +78,10 @@ class Recorder:
             "parameter_kind": kind,
         }
         if self.stride > 1:
-            attrs = {**attrs, "parameters_kept": f"every {self.stride}th recorded step and the last"}
+            attrs = {
+                **attrs,
+                "parameters_kept": f"one recorded step in {self.stride}, and the last",
+            }
         return schema.dataset(arrays, coordinates, attrs)
 
 

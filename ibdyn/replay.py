@@ -89,7 +89,11 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
         _information(ensemble, _parameters(run, step), chosen) for step in run.step.values.tolist()
     ]
     merged = run.drop_dims("estimator").assign_coords(
-        estimator=("estimator", [*run.estimator.values, *estimators], schema.attributes("estimator"))
+        estimator=(
+            "estimator",
+            [*run.estimator.values, *estimators],
+            schema.attributes("estimator"),
+        )
     )
     for name in rows[0]:
         further = np.stack([row[name] for row in rows], axis=schema.ESTIMATE.index("step"))

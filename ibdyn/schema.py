@@ -52,7 +52,9 @@ VARIABLES: Mapping[str, Variable] = {
     "resolved": Variable(
         ESTIMATE, "1", "1 where I(X;T) lies below log2(patterns) - 0.1 bit, else 0"
     ),
-    "diverged": Variable(("member",), "1", "1 where loss or parameters ceased to be finite", "int8"),
+    "diverged": Variable(
+        ("member",), "1", "1 where loss or parameters ceased to be finite", "int8"
+    ),
     "p_x": Variable(("pattern",), "1", "probability of the pattern p(x)"),
     "p_y_given_x": Variable(("pattern", "label"), "1", "probability of the label p(y|x)"),
     "in_train": Variable(("member", "pattern"), "1", "1 in the member's training set", "int8"),

@@ -4,6 +4,8 @@ import hashlib
 import os
 import platform
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -50,29 +52,36 @@ def save(run: xr.Dataset, path: str | Path) -> None:
     keeps what they opened. Raises ValueError if ``run`` does not keep the schema.
     """
     schema.validate(run)
-    path = Path(path)
     run = run.assign_attrs({HASH: content_hash(run)})
     encoding = {name: COMPRESSION for name, v in run.variables.items() if v.size > 1}
-    content = run.to_netcdf(None, engine="netcdf4", encoding=encoding)
-    write_atomically(path, bytes(content))
+    with _replacing(Path(path)) as temporary:
+        run.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``: temporary file, flush to disk, rename, flush the folder."""
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file in the same folder that becomes ``path`` if all goes well, else nothing.
+
+    File and folder are flushed to disk, so that a power cut finds the old file or the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def load(path: str | Path) -> xr.Dataset:

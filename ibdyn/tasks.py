@@ -105,13 +105,13 @@ def from_arrays(
     >>> from_arrays([[0], [1]], [0, 1]).information
     1.0
     """
-    x, y = np.array(x, dtype=float), np.array(y)
-    if y.ndim == 1:
-        if y.size == 0 or y.dtype.kind not in "iub" or (y.astype(int) < 0).any():
-            raise ValueError(f"labels y have values {np.unique(y)}, expected integers 0..K-1")
-        y = np.eye(max(2, int(y.max()) + 1))[y.astype(int)]
-    p = np.full(len(y), 1 / len(y)) if p_x is None else np.array(p_x, dtype=float)
-    return Task(name, x, p, y.astype(float))
+    labels = np.array(y)
+    if labels.ndim == 1:
+        if labels.size == 0 or labels.dtype.kind not in "iub" or (labels < 0).any():
+            raise ValueError(f"labels y have values {np.unique(labels)}, expected integers 0..K-1")
+        labels = np.eye(max(2, int(labels.max()) + 1))[labels.astype(int)]
+    p = np.full(len(labels), 1 / len(labels)) if p_x is None else np.array(p_x, dtype=float)
+    return Task(name, np.array(x, dtype=float), p, labels.astype(float))
 
 
 def hypercube(n: int) -> Floats:
@@ -204,7 +204,7 @@ def from_mat(path: str | Path) -> Task:
 
 
 def from_npz(path: str | Path) -> Task:
-    """Task of a NumPy file with ``x`` (pattern, input), ``y`` as in `from_arrays`, maybe ``p_x``."""
+    """Task of a NumPy file: ``x`` (pattern, input), ``y`` as in `from_arrays`, maybe ``p_x``."""
     with np.load(_existing(path), allow_pickle=False) as content:
         missing = {"x", "y"} - set(content.files)
         if missing:

@@ -36,9 +36,7 @@ def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[Tensor]:
         yield parameters
 
 
-def batch_gradient(
-    ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Tensor
-) -> Tensor:
+def batch_gradient(ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Tensor) -> Tensor:
     """Gradient of the mean loss over a batch, of each member: (member, parameter).
 
     ``x`` (member, pattern, input), ``target`` (member, pattern, output unit). Members share no
@@ -66,7 +64,7 @@ def minibatches(ensemble: Ensemble) -> Iterator[Tensor]:
 
 
 def sgd(config: RunConfig) -> Update:
-    """v <- momentum v + g, theta <- theta - rate v, with g + decay theta for g."""
+    """V <- momentum v + g, theta <- theta - rate v, with g + decay theta for g."""
     velocity: Tensor | None = None
 
     def update(parameters: Tensor, gradient: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import tyro
 import xarray as xr
 
 import ibdyn
-from ibdyn import commands
+from ibdyn import output
 from ibdyn.presets import preset
 from theory import phases
 from theory.fitting import mean_interval
@@ -38,6 +38,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Train, save, draw, and print what was found."""
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     members, epochs, count = SCALES[arguments.scale]
     config = preset("szt2017-paper").model_copy(
@@ -49,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
     )
     path = arguments.out / "information_plane.nc"
-    commands.check_writable(path)
+    output.check_writable(path)
     run = ibdyn.simulate(
         config,
         command=f"python -m simulations.information_plane --scale {arguments.scale} "
         f"--seed {arguments.seed}",
     )
     ibdyn.save(run, path)
-    figures = commands.draw(run, arguments.out, path.stem)
+    figures = output.draw(run, arguments.out, path.stem)
     print(summary(run))
     print("wrote", *(str(file) for file in (path, *figures)), sep="\n  ")
 

@@ -21,7 +21,7 @@ import tyro
 import xarray as xr
 
 import ibdyn
-from ibdyn import commands
+from ibdyn import output
 from ibdyn.presets import preset
 
 PUBLISHED_MEMBERS = 20
@@ -44,9 +44,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Train (or load), compare, write the table, and print the worst cell."""
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     table = arguments.out / "stored_result.csv"
-    commands.check_writable(table)
+    output.check_writable(table)
     published = read_published(arguments.published)
     if arguments.record is None:
         config = preset("szt2017-stored").model_copy(update={"members": arguments.members})

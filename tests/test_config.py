@@ -72,6 +72,7 @@ def test_estimators_may_be_given_as_objects():
         ({"estimators": ["kde-3"]}, "estimators: estimator 'kde-3' is unknown, expected one of"),
         ({"estimators": ["binned-range-30"] * 2}, "binned-range-30 appears more than once"),
         ({"estimators": "binned-range-30"}, "estimators: expected a list of estimators"),
+        ({"estimators": []}, "estimators: Tuple should have at least 1 item"),
         ({"dtype": "float16"}, "dtype: must be 'float32' or 'float64' (got 'float16')"),
     ],
 )

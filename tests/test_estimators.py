@@ -55,8 +55,8 @@ def test_names_that_mean_nothing_are_refused(name, message):
 
 
 def test_parameters_of_another_policy_are_refused():
-    with pytest.raises(ValueError, match=r"binned width has \['count'\], expected \['width'\]"):
-        Binned("width", 30)
+    with pytest.raises(ValueError, match=r"binned width takes width, not \['count'\]"):
+        Binned("width", 30, width=0.1)
     with pytest.raises(ValueError, match="policy 'log' is unknown"):
         Binned("log", 30)
 
@@ -137,15 +137,23 @@ def even(n):
 
 def test_uniform_activations_fill_the_cells_evenly():
     t = (np.arange(3000) + 0.5) / 1500 - 1
-    i_x, _ = information.of_cells(from_name("binned-range-30").cells(column(*t), (-1, 1)), *even(3000))
+    i_x, _ = information.of_cells(
+        from_name("binned-range-30").cells(column(*t), (-1, 1)), *even(3000)
+    )
     assert i_x[0] == pytest.approx(np.log2(30), abs=1e-6)
 
 
 @pytest.mark.parametrize("w", [0.01, 0.871, 1, 10, 100, 1000])
 def test_one_tanh_neuron_has_its_closed_form(w):
     """tanh(w x), x ~ N(0, 1): cell i has p = Phi(atanh(b_{i+1}) / w) - Phi(atanh(b_i) / w)."""
-    edges = np.arctanh(np.linspace(-1, 1, 31).clip(-1, 1), where=np.arange(31) % 30 > 0,
-                       out=np.array([-np.inf] + [0.0] * 29 + [np.inf])) / w
+    edges = (
+        np.arctanh(
+            np.linspace(-1, 1, 31).clip(-1, 1),
+            where=np.arange(31) % 30 > 0,
+            out=np.array([-np.inf] + [0.0] * 29 + [np.inf]),
+        )
+        / w
+    )
     p = np.diff(norm.cdf(edges))
     n = 100_000
     x = norm.ppf((np.arange(n) + 0.5) / n)

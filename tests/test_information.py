@@ -28,7 +28,9 @@ def test_entropy_of_known_distributions():
 
 def test_mutual_information_of_a_binary_symmetric_channel():
     joint = np.array([[0.45, 0.05], [0.05, 0.45]])
-    assert information.mutual_information(joint) == pytest.approx(1 - binary_entropy(0.1), abs=1e-14)
+    assert information.mutual_information(joint) == pytest.approx(
+        1 - binary_entropy(0.1), abs=1e-14
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_the_gain_is_the_one_that_was_solved_by_hand():
 
 @pytest.mark.parametrize("information", [0, -1, 0.9992, 2, float("nan")])
 def test_impossible_information_is_refused(information):
-    with pytest.raises(ValueError, match="expected bits between 0 and 0.999157"):
+    with pytest.raises(ValueError, match=r"expected bits between 0 and 0\.999157"):
         tasks.spherical_rule(information=information)
 
 
@@ -139,7 +139,7 @@ def test_files_that_lack_something_are_named(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.eye(2))
     with pytest.raises(ValueError, match=r"a.npz lacks \['y'\]"):
         tasks.from_npz(tmp_path / "a.npz")
-    with pytest.raises(FileNotFoundError, match="gone.mat"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.mat"):
         tasks.from_mat(tmp_path / "gone.mat")
 
 

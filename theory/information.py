@@ -56,17 +56,15 @@ class Groups:
     def totals(self, weights: NDArray) -> Floats:
         """Sum over each group of ``weights`` (..., pattern) or (pattern,): shape (group,)."""
         weights = np.broadcast_to(weights, (*self.shape, self._group.shape[-1]))
-        return np.bincount(self._group.ravel(), weights=weights.ravel())
+        return np.asarray(np.bincount(self._group.ravel(), weights.ravel()), dtype=float)
 
     def by_row(self, values: NDArray) -> Floats:
         """Sum over each row's groups of ``values`` (group,): shape (...)."""
         rows = self._group.shape[0]
-        return np.bincount(self.row, weights=values, minlength=rows).reshape(self.shape)
+        return np.asarray(np.bincount(self.row, values, rows), dtype=float).reshape(self.shape)
 
 
-def of_cells(
-    cells: NDArray[np.integer], p_x: Floats, p_y_given_x: Floats
-) -> tuple[Floats, Floats]:
+def of_cells(cells: NDArray[np.integer], p_x: Floats, p_y_given_x: Floats) -> tuple[Floats, Floats]:
     """I(X;T) and I(T;Y), in bits, of deterministic encoders x -> ``cells[..., x]``.
 
     ``cells`` (..., pattern) names the cell of each pattern by any integers; ``p_x`` (pattern,) and

@@ -55,7 +55,7 @@ def gradient_curves(run: xr.Dataset, formula: str) -> xr.Dataset:
     curves = FORMULAS[formula](run, run.gradient_mean, minibatch_spread(run))
     for kind, curve in curves.items():
         curve.attrs = {
-            "units": _UNITS.get((formula, kind), "nat"),
+            "units": _UNITS.get((formula, str(kind)), "nat"),
             "long_name": f"gradient {kind} ({formula})",
         }
     return curves

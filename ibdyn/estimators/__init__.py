@@ -16,7 +16,7 @@ def from_name(name: str) -> Estimator:
     """The estimator called ``name``; ValueError, with the names there are, if there is none.
 
     >>> from_name("binned-width-0.07")
-    Binned(policy='width', width=0.07)
+    Binned('width', width=0.07)
     """
     for family in _FAMILIES:
         if name.split("-")[0] == family.family:

@@ -21,9 +21,11 @@ class Estimator(Protocol):
     """What the probes ask of an estimator that assigns cells."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """All parameters, as one word."""
 
-    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]: ...
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]:
+        """Cells (member, pattern) of activations (member, pattern, unit)."""
 
 
 _NUMBER = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
@@ -48,10 +50,10 @@ class Binned:
     """
 
     policy: str
-    count: int | None = None
-    width: float | None = None
-    low: float | None = None
-    high: float | None = None
+    count: int = 0
+    width: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
 
     family: ClassVar[str] = "binned"
     forms: ClassVar[tuple[str, ...]] = (
@@ -64,27 +66,30 @@ class Binned:
     )
 
     def __post_init__(self) -> None:
-        wanted = {"fixed": {"count", "low", "high"}, "width": {"width"}}.get(
-            self.policy, {"count"}
-        )
-        given = {k for k in ("count", "width", "low", "high") if getattr(self, k) is not None}
         if self.policy not in _CELLS:
             raise ValueError(f"binned policy {self.policy!r} is unknown, expected {list(_CELLS)}")
-        if given != wanted:
-            raise ValueError(
-                f"binned {self.policy} has {sorted(given)}, expected {sorted(wanted)}"
-            )
-        if self.count is not None and self.count < 2:
+        takes = {"fixed": ("count", "low", "high"), "width": ("width",)}.get(
+            self.policy, ("count",)
+        )
+        foreign = [name for name, value in self._given() if name not in takes]
+        if foreign:
+            raise ValueError(f"binned {self.policy} takes {', '.join(takes)}, not {foreign}")
+        if "count" in takes and self.count < 2:
             raise ValueError(f"binned {self.policy} has count {self.count}, expected at least 2")
-        if self.width is not None and not self.width > 0:
+        if "width" in takes and not self.width > 0:
             raise ValueError(f"binned width is {self.width}, expected more than 0")
-        if self.policy == "fixed" and not self.low < self.high:  # type: ignore[operator]
-            raise ValueError(f"binned fixed has low {self.low}, expected less than high {self.high}")
+        if "low" in takes and not self.low < self.high:
+            raise ValueError(
+                f"binned fixed has low {self.low}, expected less than high {self.high}"
+            )
+
+    def _given(self) -> list[tuple[str, float]]:
+        names = ("count", "width", "low", "high")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name)]
 
     def __repr__(self) -> str:
-        fields = ("policy", "count", "width", "low", "high")
-        said = (f"{k}={v!r}" for k in fields if (v := getattr(self, k)) is not None)
-        return f"Binned({', '.join(said)})"
+        given = "".join(f", {name}={value!r}" for name, value in self._given())
+        return f"Binned({self.policy!r}{given})"
 
     @property
     def name(self) -> str:
@@ -119,9 +124,9 @@ class Binned:
         return pack(_CELLS[self.policy](self, activations.astype(np.float64), limits))
 
 
-def _exact(number: float | None) -> str:
+def _exact(number: float) -> str:
     """Shortest text that reads back as the same number: 0.07, -1, 1e-05."""
-    return repr(float(number or 0)).removesuffix(".0")
+    return repr(float(number)).removesuffix(".0")
 
 
 def pack(digits: Digits) -> NDArray[np.int64]:
@@ -154,18 +159,18 @@ def _equal(t: NDArray, low: NDArray | float, high: NDArray | float, count: int) 
 
 
 def _fixed(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    return _equal(t, estimator.low, estimator.high, estimator.count)  # type: ignore[arg-type]
+    return _equal(t, estimator.low, estimator.high, estimator.count)
 
 
 def _range(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
     if not np.isfinite(limits).all():
         return _extremes(estimator, t, limits)
-    return _equal(t, *limits, estimator.count)  # type: ignore[arg-type]
+    return _equal(t, *limits, estimator.count)
 
 
 def _extremes(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
     low, high = t.min((1, 2), keepdims=True), t.max((1, 2), keepdims=True)
-    return _equal(t, low, high, estimator.count)  # type: ignore[arg-type]
+    return _equal(t, low, high, estimator.count)
 
 
 def _width(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
@@ -176,7 +181,7 @@ def _quantiles(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
     digits = np.empty(t.shape, dtype=np.int64)
     for member, values in enumerate(t):
         distinct = np.unique(values)
-        at = np.arange(1, estimator.count) * len(distinct) // estimator.count  # type: ignore
+        at = np.arange(1, estimator.count) * len(distinct) // estimator.count
         at = np.unique(at[at > 0])
         edges = (distinct[at - 1] + distinct[at]) / 2
         digits[member] = np.searchsorted(edges, values, side="right")
@@ -184,7 +189,7 @@ def _quantiles(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
 
 
 def _published(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    edges = np.linspace(-1, 1, estimator.count, dtype=np.float32)  # type: ignore[call-overload]
+    edges = np.linspace(-1, 1, estimator.count, dtype=np.float32)
     digits = np.searchsorted(edges, t, side="right") - 1
     return np.where(digits < 0, len(edges) - 1, digits)
 

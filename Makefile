@@ -1,0 +1,23 @@
+# make run    set up, and run the main experiment at a small scale (about three minutes)
+# make test   set up, and run the tests
+# make slow   the tests that take minutes
+PYTHON ?= python3
+VENV := .venv
+# Written last, so that an installation cut short is begun again.
+STAMP := $(VENV)/.installed
+
+.PHONY: run test slow
+
+run: $(STAMP)
+	$(VENV)/bin/python -m simulations.information_plane --scale quick --out results
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest
+
+slow: $(STAMP)
+	$(VENV)/bin/python -m pytest -m slow
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@

@@ -1,0 +1,21 @@
+"""The README's Python blocks are tests."""
+
+import os
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+
+@pytest.fixture(scope="module")
+def in_a_new_folder(tmp_path_factory):
+    """Blocks write their files into a folder of their own."""
+    home = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("readme"))
+    yield
+    os.chdir(home)
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()], patterns=["README.md"], fixtures=["in_a_new_folder"]
+).pytest()

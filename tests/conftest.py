@@ -1,0 +1,28 @@
+"""Records that many tests look at, made once."""
+
+import matplotlib as mpl
+import pytest
+
+import ibdyn
+from ibdyn.config import RunConfig, ScheduleConfig
+
+mpl.use("agg")
+
+
+@pytest.fixture(scope="session")
+def config():
+    """Three small networks on the spherical rule, six recorded epochs."""
+    return RunConfig(
+        members=3,
+        epochs=12,
+        widths=(5, 3),
+        batch_size=512,
+        learning_rate=0.5,
+        schedule=ScheduleConfig(count=5, extra=(3,)),
+        estimators=("binned-range-30", "binned-width-0.07"),
+    )
+
+
+@pytest.fixture(scope="session")
+def run(config):
+    return ibdyn.simulate(config, progress=False)

@@ -1,0 +1,83 @@
+"""Figures draw what the record holds: values, limits and labels read back from the Axes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from ibdyn import figures
+from theory import phases
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_the_plane_shows_every_member_at_the_nearest_recorded_epochs(run):
+    axes = figures.information_plane(run, epochs=(0, 4, 9000), estimator="binned-width-0.07")
+    assert [ax.get_title() for ax in axes] == ["epoch 0", "epoch 3", "epoch 12"]
+    for ax, step in zip(axes, (0, 3, 5), strict=True):
+        assert len(ax.collections) == run.sizes["layer"]
+        for points, layer in zip(ax.collections, run.layer.values, strict=True):
+            one = run.sel(estimator="binned-width-0.07", layer=layer).isel(step=step)
+            expected = np.stack([one.information_input, one.information_label], -1)
+            assert np.array_equal(points.get_offsets(), expected)
+    assert "binned-width-0.07 [bit]" in axes[0].get_xlabel()
+    assert axes[-1].get_legend().get_title().get_text() == "3 members"
+
+
+def test_a_figure_draws_in_the_axes_it_is_given(run):
+    _, mine = plt.subplots(1, 2)
+    assert figures.information_plane(run, epochs=(0, 12), axes=mine) is mine
+    for name in ("information_paths", "gradient_phases", "signal_to_noise"):
+        _, ax = plt.subplots()
+        assert getattr(figures, name)(run, ax=ax) is ax
+
+
+def test_paths_go_through_the_means(run):
+    ax = figures.information_paths(run)
+    mean = run.isel(estimator=0).mean("member")
+    lines = [line for line in ax.lines if len(line.get_xdata()) == run.sizes["step"]]
+    for line, layer in zip(lines, run.layer.values, strict=True):
+        assert np.allclose(line.get_xdata(), mean.information_input.sel(layer=layer))
+        assert np.allclose(line.get_ydata(), mean.information_label.sel(layer=layer))
+
+
+def test_gradient_phases_are_the_papers_formula_in_the_geometric_mean(run):
+    ax = figures.gradient_phases(run)
+    curves = np.exp(
+        np.log(phases.gradient_curves(run, "paper").isel(step=slice(1, None))).mean("member")
+    )
+    solid = [line for line in ax.lines if line.get_linestyle() == "-" and line.get_xdata().size > 0]
+    dashed = [
+        line for line in ax.lines if line.get_linestyle() == "--" and line.get_xdata().size > 0
+    ]
+    for lines, kind in ((solid, "mean"), (dashed, "spread")):
+        for line, layer in zip(lines, run.layer.values, strict=True):
+            assert np.allclose(line.get_ydata(), curves[kind].sel(layer=layer))
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_a_full_batch_says_that_it_has_no_noise(run):
+    full = run.assign_attrs(batch_size=run.attrs["train_size"])
+    ax = figures.signal_to_noise(full)
+    assert ax.texts[0].get_text() == "full batch: no minibatch noise"
+
+
+def test_learning_curves_leave_out_an_empty_test_set(run):
+    axes = figures.learning_curves(run.where(run.split == "train"))
+    for ax in axes:
+        assert [line.get_label() for line in ax.lines] == ["train"]
+    assert axes[0].get_ylabel() == "cross-entropy loss [nat]"
+
+
+def test_an_unknown_estimator_is_refused(run):
+    with pytest.raises(ValueError, match="estimator 'kde' is not in the record, expected one of"):
+        figures.information_plane(run, estimator="kde")
+
+
+def test_layers_have_colours_and_markers_of_their_own(run):
+    assert len(set(figures.layer_colours(run))) == run.sizes["layer"]
+    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in figures.layer_colours(run)]
+    assert (np.diff(lightness) > 0.05).all()

@@ -1,0 +1,70 @@
+"""Every simulation as its page says, at a tiny scale; the published comparison when slow."""
+
+import csv
+
+import numpy as np
+import pytest
+
+import ibdyn
+from ibdyn.presets import preset
+from simulations import information_plane, stored_result
+
+
+def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
+    information_plane.main(["--scale", "smoke", "--out", str(tmp_path)])
+    run = ibdyn.load(tmp_path / "information_plane.nc")
+    assert run.sizes["member"] == 3
+    assert "python -m simulations.information_plane --scale smoke" in run.attrs["history"]
+    assert len(list(tmp_path.glob("information_plane-*.png"))) == 5
+    printed = capsys.readouterr().out
+    value = float(run.information_input.isel(step=-1, estimator=0, layer=-1).mean())
+    assert f"{value:.3f} +-" in printed
+
+
+def test_the_published_table_has_every_layer_at_every_epoch():
+    rows = stored_result.read_published(stored_result.Arguments().published)
+    assert len(rows) == 5 * 2 * 7
+    layers = [row["layer"] for row in rows[:7]]
+    assert layers == ["1", "2", "3", "4", "5", "6", "output"]
+
+
+def test_the_committed_comparison_is_of_the_published_table_and_agrees():
+    rows = stored_result.read_published(stored_result.Arguments().published)
+    with open("data/szt2017_a6_comparison.csv", newline="") as file:
+        compared = list(csv.DictReader(file))
+    for row, cell in zip(rows, compared, strict=True):
+        assert {k: cell[k] for k in row} == row
+        assert abs(float(cell["difference"])) <= float(cell["allowed"])
+
+
+def test_a_cell_that_is_off_is_counted_and_named(tmp_path, capsys):
+    config = preset("szt2017-stored").model_copy(update={"members": 3, "epochs": 2})
+    ibdyn.save(ibdyn.simulate(config, progress=False), tmp_path / "run.nc")
+    published = tmp_path / "published.csv"
+    published.write_text(
+        "epoch,quantity,layer,published,published_sd\n"
+        "0,information_input,1,12.0,\n0,information_label,1,0.5,\n0,information_input,output,2,1\n"
+    )
+    stored_result.main(
+        [f"--record={tmp_path / 'run.nc'}", f"--published={published}", f"--out={tmp_path}"]
+    )
+    printed = capsys.readouterr().out
+    assert "2 of 3 cells agree; the worst is information_label of layer 1 at epoch 0" in printed
+    with open(tmp_path / "stored_result.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    run = ibdyn.load(tmp_path / "run.nc").isel(step=0, estimator=0).sel(layer="output")
+    sd = float(run.information_input.std("member", ddof=1))
+    allowed = 4 * np.sqrt(sd**2 / 3 + 1 / 20) + 0.01
+    assert float(rows[2]["allowed"]) == pytest.approx(allowed, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_the_stored_result_is_reproduced_cell_by_cell(tmp_path, capsys):
+    """Result A6, all 10 000 epochs: minutes."""
+    stored_result.main(["--out", str(tmp_path)])
+    print(capsys.readouterr().out)
+    run = ibdyn.load(tmp_path / "stored_result.nc")
+    rows = stored_result.compare(
+        run, stored_result.read_published(stored_result.Arguments().published)
+    )
+    assert max(map(stored_result.share, rows)) <= 1, stored_result.summary(rows)
