@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Activation = Literal["tanh", "relu", "linear", "sigmoid", "softplus", "softsign"]
 Output = Literal["softmax", "sigmoid"]
@@ -93,6 +94,7 @@ class Architecture:
         """Number of weights and biases."""
         return self.layers[-1].biases.stop
 
-    def targets(self, p_y_given_x: np.ndarray) -> np.ndarray:
-        """What the output units should say: (..., label) -> (..., output unit)."""
-        return p_y_given_x if self.output == "softmax" else p_y_given_x[..., 1:]
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Inputs, widths and output units."""
+        return np.array([self.inputs, *(layer.width for layer in self.layers)], dtype=np.int64)

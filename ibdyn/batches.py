@@ -12,7 +12,7 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 @numba.njit(cache=True)
-def mix(z):  # type: ignore[no-untyped-def]
+def mix(z):
     """Finaliser of splitmix64: a bijection of the 64-bit integers that passes for noise."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -20,7 +20,7 @@ def mix(z):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def permutation(key, epoch, out):  # type: ignore[no-untyped-def]
+def permutation(key, epoch, out):
     """Write the permutation of 0..len(out)-1 at (``key``, ``epoch``): Fisher-Yates.
 
     The upper 32 bits of each draw are mapped to 0..i by a multiplication (Lemire 2019, without

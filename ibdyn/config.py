@@ -103,8 +103,10 @@ class RunConfig(_Frozen):
     """Names of the information estimators."""
     dtype: Literal["float32", "float64"] = "float32"
     """Arithmetic of the networks."""
-    engine: Literal["torch"] = "torch"
-    """What trains them."""
+    engine: Literal["auto", "kernel", "torch"] = "auto"
+    """kernel: compiled, on CPUs; torch: any device; auto: the kernel where it is the faster."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where torch trains; the kernel needs cpu."""
 
     @pydantic.field_validator("batch_size", mode="before")
     @classmethod
@@ -128,6 +130,8 @@ class RunConfig(_Frozen):
     def _fields_fit_each_other(self) -> "RunConfig":
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"momentum {self.momentum} needs optimizer sgd, not {self.optimizer}")
+        if self.engine == "kernel" and self.device != "cpu":
+            raise ValueError(f"engine kernel needs device cpu, not {self.device}")
         return self
 
     def to_json(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,6 @@ class Ensemble:
     in_train : (member, pattern) training set of each member.
     train : (member, training pattern) indices of the training patterns, ascending.
     drawn : (member, pattern) labels drawn from a soft p(y|x); None where nothing is drawn.
-    target : (member, pattern, output unit) what the outputs are trained to say.
-    truth : (pattern, output unit) p(y|x) in the same form.
     batch_keys : (member,) keys of the batch order, see `batches.permutation`.
     """
 
@@ -39,8 +38,6 @@ class Ensemble:
     in_train: NDArray[np.bool_]
     train: NDArray[np.int64]
     drawn: NDArray[np.int64] | None
-    target: NDArray
-    truth: NDArray
     batch_keys: NDArray[np.uint64]
 
     @property
@@ -48,6 +45,21 @@ class Ensemble:
         """Patterns a step; the last batch of an epoch may be smaller."""
         size = self.train.shape[1]
         return size if self.config.batch_size is None else min(self.config.batch_size, size)
+
+    @cached_property
+    def targets(self) -> NDArray:
+        """What the outputs should say of the training patterns, in the run's dtype.
+
+        Shape (member, training pattern, output unit): p(y|x) of each label for a softmax, p(y=1|x)
+        for a sigmoid; of drawn labels 0 or 1.
+        """
+        p = self.task.p_y_given_x
+        if self.drawn is None:
+            labels = p[self.train]
+        else:
+            labels = np.eye(p.shape[1])[np.take_along_axis(self.drawn, self.train, axis=1)]
+        units = labels if self.architecture.output == "softmax" else labels[..., 1:]
+        return np.ascontiguousarray(units, dtype=self.x.dtype)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -103,10 +115,7 @@ def assemble(
 ) -> Ensemble:
     """The ensemble of these arrays, whether drawn from streams or read from a record."""
     architecture = architecture_of(config, task)
-    p, dtype = task.p_y_given_x, np.dtype(config.dtype)
-    trained_on = np.broadcast_to(p, (len(members), *p.shape))
-    if drawn is not None:
-        trained_on = np.eye(p.shape[1])[drawn]
+    dtype = np.dtype(config.dtype)
     return Ensemble(
         config=config,
         task=task,
@@ -117,8 +126,6 @@ def assemble(
         in_train=in_train,
         train=np.stack([np.flatnonzero(mask) for mask in in_train]),
         drawn=drawn,
-        target=architecture.targets(trained_on).astype(dtype),
-        truth=architecture.targets(p).astype(dtype),
         batch_keys=np.array([key(config.seed, "batches", k) for k in members], dtype=np.uint64),
     )
 

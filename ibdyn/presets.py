@@ -38,6 +38,7 @@ _SZT_SOURCES = {
     "schedule": "ours: 300 log-spaced epochs, with the paper's snapshots and the tabulated ones",
     "dtype": "publication: float32",
     "engine": "ours",
+    "device": "ours",
 }
 
 _SAXE_SOURCES = {
@@ -60,6 +61,7 @@ _SAXE_SOURCES = {
     "schedule": "ours: 300 log-spaced epochs, with those of the other presets",
     "dtype": "saxe: float32",
     "engine": "ours",
+    "device": "ours",
 }
 
 PRESETS: Mapping[str, Preset] = {

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from . import schema
 from .ensemble import Ensemble
-from .probes import RESOLUTION_MARGIN
 
+# Information above log2(patterns) minus this many bits says only that all patterns are apart.
+RESOLUTION_MARGIN = 0.1
 # Parameters are kept at every recorded step while they take less than this many bytes.
 PARAMETER_BYTES = 256 * 2**20
 

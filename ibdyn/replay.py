@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from . import probes, schema
 from .config import RunConfig
 from .ensemble import Ensemble, assemble
 from .estimators import Estimator, from_name
 from .recorder import resolved
+from .response import respond
 from .tasks import Task
 
 
@@ -31,17 +32,17 @@ def ensemble_of(run: xr.Dataset) -> Ensemble:
         run.member.values.tolist(),
         run.in_train.transpose("member", "pattern").values.astype(bool),
         run.target.transpose("member", "pattern").values.astype(int) if "target" in run else None,
-        _parameters(run, int(run.step[0])).numpy(),
+        _parameters(run, int(run.step[0])),
     )
 
 
-def _parameters(run: xr.Dataset, step: int) -> torch.Tensor:
+def _parameters(run: xr.Dataset, step: int) -> NDArray:
     """Parameters (member, parameter) at a recorded step, in the run's dtype."""
     if step not in run.step.values:
         raise ValueError(f"step {step} is not recorded; the nearest is {nearest_step(run, step)}")
     dtype = RunConfig.from_json(run.attrs["config"]).dtype
     values = run.parameters.sel(step=step).transpose("member", "parameter").values
-    return torch.tensor(values.astype(dtype))
+    return np.ascontiguousarray(values, dtype=dtype)
 
 
 def nearest_step(run: xr.Dataset, step: int) -> int:
@@ -56,18 +57,22 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     Raises ValueError for a step without parameters and for members that have diverged.
     """
     ensemble, chosen, parameters = ensemble_of(run), from_name(estimator), _parameters(run, step)
-    if parameters.isnan().all():
+    if np.isnan(parameters).all():
         raise ValueError(f"the record holds no parameters at step {step}")
     parts = []
     for block in probes.blocks(len(parameters)):
-        activations = probes.activations_of(ensemble, parameters[block])
-        found, finite = probes.layer_cells(ensemble, activations, chosen)
-        if not finite.all():
-            lost = np.array(ensemble.members[block])[~finite.all(1)].tolist()
-            raise ValueError(f"members {lost} are not finite at step {step}, they have no cells")
-        parts.append(found)
+        activations, _ = respond(ensemble, parameters[block])
+        found = [
+            chosen.cells(t, layer.limits)
+            for layer, t in zip(ensemble.architecture.layers, activations, strict=True)
+        ]
+        parts.append(np.stack(found, axis=1))
+    joined = np.concatenate(parts)
+    if (joined < 0).any():
+        lost = run.member.values[(joined < 0).any((1, 2))].tolist()
+        raise ValueError(f"members {lost} are not finite at step {step}, they have no cells")
     return xr.DataArray(
-        np.concatenate(parts),
+        joined,
         {"member": run.member, "layer": run.layer},
         ("member", "layer", "pattern"),
         name="cell",
@@ -107,11 +112,11 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
 
 
 def _information(
-    ensemble: Ensemble, parameters: torch.Tensor, estimators: Sequence[Estimator]
+    ensemble: Ensemble, parameters: NDArray, estimators: Sequence[Estimator]
 ) -> probes.Arrays:
     parts = [
         probes.layer_information(
-            ensemble, probes.activations_of(ensemble, parameters[block]), estimators, block
+            ensemble, respond(ensemble, parameters[block])[0], estimators, block
         )
         for block in probes.blocks(len(parameters))
     ]

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
+from numpy.typing import NDArray
 
-from . import probes, storage, training
+from . import probes, storage
 from .config import RunConfig
 from .ensemble import Ensemble, prepare
 from .estimators import from_name
 from .progress import Progress
 from .recorder import Recorder
 from .schedule import recorded_epochs
+
+# Units in a layer beyond which torch's matrix products beat the kernel.
+KERNEL_WIDTH = 160
 
 
 class Interrupted(KeyboardInterrupt):
@@ -51,7 +54,7 @@ def simulate(
                 loss = None
                 if step in recorder.wanted:
                     measured = probes.measure(ensemble, parameters, estimators)
-                    recorder.add(step, parameters.numpy(), measured)
+                    recorder.add(step, parameters, measured)
                     loss = float(measured["loss"][0].mean())
                 shown.at(step // ensemble.steps_per_epoch, loss)
         except KeyboardInterrupt:
@@ -61,11 +64,35 @@ def simulate(
     return recorder.dataset({**attrs, "complete": 1})
 
 
-def _stops(ensemble: Ensemble, recorded: list[int]) -> Iterator[tuple[int, Tensor]]:
+def _stops(ensemble: Ensemble, recorded: list[int]) -> Iterator[tuple[int, NDArray]]:
     """The recorded steps, and about a hundred between for the progress."""
     epochs = np.linspace(0, ensemble.config.epochs, 101).astype(int)
     stops = np.union1d(recorded, epochs * ensemble.steps_per_epoch).tolist()
-    yield from zip(stops, training.trajectory(ensemble, stops), strict=True)
+    yield from zip(stops, trajectory(ensemble, stops), strict=True)
+
+
+def engine_of(ensemble: Ensemble) -> str:
+    """The engine that trains an ensemble: kernel or torch.
+
+    ``auto`` is the kernel on a CPU, up to `KERNEL_WIDTH` units a layer: beyond, training is matrix
+    products and torch's are the faster.
+    """
+    config = ensemble.config
+    if config.engine != "auto":
+        return config.engine
+    narrow = ensemble.architecture.sizes.max() <= KERNEL_WIDTH
+    return "kernel" if config.device == "cpu" and narrow else "torch"
+
+
+def trajectory(ensemble: Ensemble, stops: list[int]) -> Iterator[NDArray]:
+    """Parameters (member, parameter) at each of the ``stops``, from the ensemble's engine."""
+    if engine_of(ensemble) == "kernel":
+        from . import kernel
+
+        return kernel.trajectory(ensemble, stops)
+    from . import training
+
+    return training.trajectory(ensemble, stops)
 
 
 def attributes(ensemble: Ensemble, command: str) -> dict[str, object]:
@@ -78,7 +105,7 @@ def attributes(ensemble: Ensemble, command: str) -> dict[str, object]:
         **storage.provenance(command),
         "config": config.to_json(),
         "seed": config.seed,
-        "engine": "torch",
+        "engine": engine_of(ensemble),
         "task": task.name,
         "task_information": task.information,
         "label_entropy": task.label_entropy,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from . import batches, networks
@@ -12,28 +13,31 @@ from .ensemble import Ensemble
 Update = Callable[[Tensor, Tensor], Tensor]
 
 
-def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[Tensor]:
+def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[NDArray]:
     """Parameters (member, parameter) after each of ``stops`` optimiser steps, ascending.
 
-    Stop 0 is before the first update; ``itertools.count()`` makes it endless. The tensor that is
-    yielded belongs to the caller.
+    Stop 0 is before the first update; ``itertools.count()`` makes it endless. The array that is
+    yielded belongs to the caller. All members are in one batched product on the configuration's
+    device, so on a CPU a member's last bits depend on its place (see `kernel` for those that
+    do not).
     """
-    parameters = torch.tensor(ensemble.initial)
+    device = ensemble.config.device
+    parameters = torch.tensor(ensemble.initial, device=device)
     update = OPTIMIZERS[ensemble.config.optimizer](ensemble.config)
-    x, train = torch.tensor(ensemble.x), torch.tensor(ensemble.train)
-    target = torch.tensor(ensemble.target)
-    rows = torch.arange(len(parameters))[:, None]
+    x = torch.tensor(ensemble.x[ensemble.train], device=device)
+    target = torch.tensor(ensemble.targets, device=device)
+    rows = torch.arange(len(parameters), device=device)[:, None]
     step = 0
     batch = minibatches(ensemble)
     for stop in stops:
         if stop < step:
             raise ValueError(f"stop {stop} comes after step {step}, expected ascending stops")
         while step < stop:
-            patterns = train[rows, next(batch)]
-            gradient = batch_gradient(ensemble, parameters, x[patterns], target[rows, patterns])
+            own = next(batch).to(device)
+            gradient = batch_gradient(ensemble, parameters, x[rows, own], target[rows, own])
             parameters = update(parameters, gradient)
             step += 1
-        yield parameters
+        yield parameters.numpy(force=True).copy()
 
 
 def batch_gradient(ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Tensor) -> Tensor:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from ibdyn.estimators import Binned, from_name
-from ibdyn.estimators.binned import pack
+from ibdyn.estimators import Binned, counting, from_name
 from theory import information
 
 NAMES = [
@@ -25,7 +24,8 @@ def column(*values):
 
 
 def cells(name, t, limits=(-1, 1)):
-    return from_name(name).cells(t, limits)[0].tolist()
+    """Cells of one member, numbered by first appearance."""
+    return from_name(name).cells(np.asarray(t), limits)[0].tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,8 +69,8 @@ def test_fixed_cells_are_half_open_with_an_overflow_cell_at_either_side():
 def test_range_takes_the_activations_limits_and_the_layers_extremes_where_it_has_none():
     t = column(0, 0.5, 1, 3, 4)
     assert cells("binned-range-4", t / 4, (-1, 1)) == [0, 0, 0, 1, 1]
-    assert cells("binned-range-4", t, (0, np.inf)) == [0, 0, 1, 3, 3]
-    assert cells("binned-extremes-4", t / 4, (-1, 1)) == [0, 0, 1, 3, 3]
+    assert cells("binned-range-4", t, (0, np.inf)) == [0, 0, 1, 2, 2]
+    assert cells("binned-extremes-4", t / 4, (-1, 1)) == [0, 0, 1, 2, 2]
 
 
 def test_extremes_are_those_of_each_member():
@@ -85,7 +85,8 @@ def test_a_constant_layer_has_one_cell():
 
 
 def test_cells_of_a_width_go_on_without_end():
-    assert cells("binned-width-0.5", column(-0.6, -0.5, 0, 0.49, 0.5, 100)) == [0, 1, 2, 2, 3, 202]
+    assert cells("binned-width-0.5", column(-0.6, -0.5, 0, 0.49, 0.5, 100)) == [0, 1, 2, 2, 3, 4]
+    assert cells("binned-width-0.5", column(0.5, 0.9, 1.0, -1e9)) == [0, 0, 1, 2]
 
 
 def test_quantile_cells_hold_equal_counts_of_distinct_values_and_never_part_equal_ones():
@@ -98,8 +99,7 @@ def test_quantile_cells_hold_equal_counts_of_distinct_values_and_never_part_equa
 def test_quantile_cells_are_invariant_under_monotone_maps():
     t = np.random.default_rng(0).normal(size=(2, 200, 3))
     estimator = from_name("binned-quantiles-9")
-    found = [information.of_cells(estimator.cells(f, (0, 1)), *even(200)) for f in (t, np.sinh(t))]
-    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(estimator.cells(t, (0, 1)), estimator.cells(np.sinh(t), (0, 1)))
 
 
 def test_published_cells_are_those_of_the_published_line():
@@ -116,19 +116,69 @@ def test_published_cells_are_those_of_the_published_line():
 def test_saturated_units_fall_in_the_end_cells_whatever_the_precision(dtype):
     one = dtype(1)
     t = np.array([-one, np.nextafter(-one, dtype(0)), np.nextafter(one, dtype(0)), one])
-    assert cells("binned-range-30", t[None, :, None]) == [0, 0, 29, 29]
+    assert cells("binned-range-30", t[None, :, None]) == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("units", [1, 3, 12, 13, 40])
-def test_rows_are_packed_exactly_however_many_units(units):
+def test_patterns_share_a_cell_where_all_their_units_do_however_many(name, units):
     rng = np.random.default_rng(units)
-    digits = rng.integers(-1, 31, (2, 500, units))
-    digits[:, 250:] = digits[:, :250]
-    keys = pack(digits)
+    levels = rng.uniform(-1.2, 1.2, 5).astype(np.float32)
+    t = levels[rng.integers(0, 5, (2, 300, units))]
+    t[:, 150:] = t[:, :150]
+    estimator = from_name(name)
+    together = estimator.cells(t, (-1, 1))
     for member in range(2):
-        rows = {tuple(row) for row in digits[member].tolist()}
-        pairs = set(zip(map(tuple, digits[member].tolist()), keys[member].tolist(), strict=True))
-        assert len(rows) == len(pairs) == len(set(keys[member].tolist()))
+        # The same cells, one unit at a time, on edges that all units of the layer share.
+        alone = [
+            estimator.cells(
+                np.concatenate([t[[member], :, j], t[[member]].reshape(1, -1)], 1)[..., None],
+                (-1, 1),
+            )[0, :300]
+            for j in range(units)
+        ]
+        rows = list(zip(*(one.tolist() for one in alone), strict=True))
+        pairs = set(zip(rows, together[member].tolist(), strict=True))
+        assert len(pairs) == len(set(rows)) == len(set(together[member].tolist()))
+
+
+def test_cells_are_numbered_by_first_appearance_and_keys_that_collide_stay_apart():
+    rng = np.random.default_rng(3)
+    keys = rng.integers(0, 2**64, 5000, dtype=np.uint64)
+    keys[2500:] = keys[:2500]
+    cells, table = np.empty(5000, np.int32), np.empty(8192, np.int32)
+    assert counting.number(keys, cells, table) == 2500
+    assert cells.tolist() == [*range(2500)] * 2
+
+
+def test_layers_that_are_not_finite_have_no_cells():
+    t = np.zeros((4, 5, 2), dtype=np.float32)
+    t[1, 3, 1], t[2, 0, 0], t[3, 4, 1] = np.nan, np.inf, 1e30
+    for name in NAMES:
+        lost = (from_name(name).cells(t, (-np.inf, np.inf)) == counting.EMPTY).all(1)
+        # A layer of 1e30 spans more cells of a fixed width than can be told apart.
+        assert lost.tolist() == [False, True, True, "width" in name], name
+    in_train = np.ones((4, 5), bool)
+    found = counting.cell_information(
+        from_name("binned-range-30").cells(t, (-1, 1)), *even(5), in_train
+    )
+    assert np.isnan(found).all(1).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_counted_information_is_the_exact_information_of_the_cells(labels):
+    rng = np.random.default_rng(labels)
+    p_x, p = rng.dirichlet(np.ones(500)), rng.dirichlet(np.full(labels, 0.2), 500)
+    p[:100] = np.eye(labels)[rng.integers(0, labels, 100)]
+    keys = rng.integers(0, [[3], [40], [400], [10**6]], (4, 500))
+    cells = np.stack([np.unique(row, return_inverse=True)[1] for row in keys]).astype(np.int32)
+    in_train = rng.random((4, 500)) < 0.3
+    found = counting.cell_information(cells, p_x, p, in_train)
+    i_x, i_y = information.of_cells(cells, p_x, p)
+    assert found[:, 0] == pytest.approx(i_x, abs=1e-12)
+    assert found[:, 1] == pytest.approx(i_y, abs=1e-12)
+    assert found[:, 2].tolist() == information.occupied(cells).tolist()
+    assert found[:, 3].tolist() == information.occupied(cells, in_train).tolist()
 
 
 def even(n):

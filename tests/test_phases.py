@@ -93,15 +93,13 @@ def test_minibatch_spread_is_that_of_real_batches():
     )
     ensemble = prepare(config)
     parameters, x = torch.tensor(ensemble.initial), torch.tensor(ensemble.x)
-    target = torch.tensor(ensemble.target)
+    target = torch.tensor(ensemble.targets)
     gradients = []
     for batch in itertools.islice(training.minibatches(ensemble), 12 * 60):
         patterns = torch.tensor(ensemble.train)[0, batch]
-        gradient = training.batch_gradient(
-            ensemble, parameters, x[patterns], target[:, patterns[0]]
-        )
+        gradient = training.batch_gradient(ensemble, parameters, x[patterns], target[0, batch])
         gradients.append(gradient[0].numpy())
-    measured = probes.measure(ensemble, parameters, [from_name("binned-range-30")])
+    measured = probes.measure(ensemble, ensemble.initial, [from_name("binned-range-30")])
     for i, layer in enumerate(ensemble.architecture.layers):
         g = np.array(gradients)[:, layer.weights]
         mu = g.reshape(60, 12, -1).mean((0, 1))

@@ -168,8 +168,10 @@ def test_cells_give_back_the_recorded_information_exactly(run):
             assert cells.dims == ("member", "layer", "pattern")
             i_x, i_y = information.of_cells(cells.values, run.p_x.values, run.p_y_given_x.values)
             one = run.sel(estimator=estimator, step=step)
-            assert np.array_equal(i_x, one.information_input)
-            assert np.array_equal(i_y, one.information_label)
+            # Sums of 4096 terms, in another order: N log2(N) / 2 rounding errors.
+            rounding = 4096 * 12 / 2 * np.finfo(float).eps
+            assert np.allclose(i_x, one.information_input, rtol=0, atol=rounding)
+            assert np.allclose(i_y, one.information_label, rtol=0, atol=rounding)
 
 
 def test_measuring_an_old_record_gives_what_the_run_would_have_recorded(run, config):
@@ -246,13 +248,13 @@ def test_soft_tasks_keep_the_drawn_labels_and_test_in_expectation(config):
 
 def test_a_diverged_member_is_marked_and_the_others_go_on(config):
     ensemble = prepare(config.model_copy(update={"epochs": 1}))
-    parameters = torch.tensor(ensemble.initial)
+    parameters = ensemble.initial.copy()
     parameters[1] = np.nan
     estimators = [from_name(name) for name in config.estimators]
     measured = probes.measure(ensemble, parameters, estimators)
     assert np.isnan(measured["information_input"][:, 1]).all()
     assert np.isnan(measured["loss"][:, 1]).all()
-    healthy = probes.measure(ensemble, torch.tensor(ensemble.initial), estimators)
+    healthy = probes.measure(ensemble, ensemble.initial, estimators)
     for name, values in measured.items():
         others = np.delete(values, 1, probes.MEMBER_AXIS.get(name, 0))
         expected = np.delete(healthy[name], 1, probes.MEMBER_AXIS.get(name, 0))
@@ -270,13 +272,12 @@ def test_a_run_that_diverges_is_kept_and_marked(config):
 
 def test_blocks_of_members_do_not_change_what_is_measured(config, monkeypatch):
     ensemble = prepare(config)
-    parameters = torch.tensor(ensemble.initial)
     estimators = [from_name("binned-range-30")]
-    whole = probes.measure(ensemble, parameters, estimators)
+    whole = probes.measure(ensemble, ensemble.initial, estimators)
     monkeypatch.setattr(probes, "BLOCK", 2)
-    parts = probes.measure(ensemble, parameters, estimators)
+    parts = probes.measure(ensemble, ensemble.initial, estimators)
     for name in whole:
-        assert np.allclose(whole[name], parts[name], rtol=1e-5, atol=0.01, equal_nan=True), name
+        assert np.array_equal(whole[name], parts[name]), name
 
 
 def test_parameters_are_thinned_when_they_would_be_too_many(config, monkeypatch):

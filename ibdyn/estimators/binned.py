@@ -6,7 +6,6 @@ apart. Noise model: none; the resolution is the cell.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Limits = tuple[float, float]
-Digits = NDArray[np.int64]
+POLICIES = ("range", "fixed", "width", "extremes", "quantiles", "published")
 
 
 class Estimator(Protocol):
@@ -24,7 +23,7 @@ class Estimator(Protocol):
     def name(self) -> str:
         """All parameters, as one word."""
 
-    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]:
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int32]:
         """Cells (member, pattern) of activations (member, pattern, unit)."""
 
 
@@ -66,8 +65,8 @@ class Binned:
     )
 
     def __post_init__(self) -> None:
-        if self.policy not in _CELLS:
-            raise ValueError(f"binned policy {self.policy!r} is unknown, expected {list(_CELLS)}")
+        if self.policy not in POLICIES:
+            raise ValueError(f"binned policy {self.policy!r} is unknown, expected {POLICIES}")
         takes = {"fixed": ("count", "low", "high"), "width": ("width",)}.get(
             self.policy, ("count",)
         )
@@ -115,90 +114,29 @@ class Binned:
         """What the number means, for axes and legends."""
         return f"I_binned ({self.name.removeprefix('binned-')})"
 
-    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int64]:
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int32]:
         """Cell of each pattern: (member, pattern, unit) -> (member, pattern).
 
-        ``limits`` are the least and greatest value of the activation function. The integers name
-        cells within one member and layer. Activations must be finite.
+        ``limits`` are the least and greatest value of the activation function. Cells are numbered
+        by first appearance; a member whose activations are not finite is -1 throughout.
         """
-        return pack(_CELLS[self.policy](self, activations.astype(np.float64), limits))
+        # Compiled code is imported where it runs, so that naming an estimator stays quick.
+        from .digits import EDGES, EQUAL, QUANTILES, WIDTH, layer_cells
+
+        if self.policy == "width":
+            return layer_cells(activations, WIDTH, width=self.width)
+        if self.policy == "quantiles":
+            return layer_cells(activations, QUANTILES, count=self.count)
+        if self.policy == "published":
+            edges = np.linspace(-1, 1, self.count, dtype=np.float32).astype(np.float64)
+            wrapped = np.where(activations < edges[0], edges[-1], activations)
+            return layer_cells(wrapped, EDGES, edges=edges)
+        low, high = (self.low, self.high) if self.policy == "fixed" else limits
+        if self.policy == "extremes" or not np.isfinite(high - low):
+            low = high = np.nan
+        return layer_cells(activations, EQUAL, count=self.count, low=low, high=high)
 
 
 def _exact(number: float) -> str:
     """Shortest text that reads back as the same number: 0.07, -1, 1e-05."""
     return repr(float(number)).removesuffix(".0")
-
-
-def pack(digits: Digits) -> NDArray[np.int64]:
-    """One integer for each row of units: equal rows, equal integers, exactly.
-
-    Digits are read in mixed radix; where the next unit would overflow 63 bits the rows so far
-    are numbered anew, which leaves room since there are no more numbers than rows.
-    """
-    digits = digits - digits.min((0, 1))
-    radix = digits.max((0, 1)) + 1
-    key, span = digits[..., 0], int(radix[0])
-    for unit in range(1, digits.shape[-1]):
-        if span * int(radix[unit]) >= 2**63:
-            key = np.unique(key, return_inverse=True)[1].reshape(key.shape)
-            span = int(key.max()) + 1
-        key = key * radix[unit] + digits[..., unit]
-        span *= int(radix[unit])
-    return key
-
-
-def _equal(t: NDArray, low: NDArray | float, high: NDArray | float, count: int) -> Digits:
-    """Equal cells 0..count-1 from low to high; -1 below and ``count`` above."""
-    span = np.asarray(high - low)
-    digits = np.floor((t - low) * (count / np.where(span > 0, span, 1))).astype(np.int64)
-    # Rounding may carry a value just inside the limits to the cell beyond.
-    digits = digits.clip(0, count - 1)
-    digits[t < low] = -1
-    digits[t > high] = count
-    return digits
-
-
-def _fixed(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    return _equal(t, estimator.low, estimator.high, estimator.count)
-
-
-def _range(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    if not np.isfinite(limits).all():
-        return _extremes(estimator, t, limits)
-    return _equal(t, *limits, estimator.count)
-
-
-def _extremes(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    low, high = t.min((1, 2), keepdims=True), t.max((1, 2), keepdims=True)
-    return _equal(t, low, high, estimator.count)
-
-
-def _width(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    return np.floor(t / estimator.width).astype(np.int64)
-
-
-def _quantiles(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    digits = np.empty(t.shape, dtype=np.int64)
-    for member, values in enumerate(t):
-        distinct = np.unique(values)
-        at = np.arange(1, estimator.count) * len(distinct) // estimator.count
-        at = np.unique(at[at > 0])
-        edges = (distinct[at - 1] + distinct[at]) / 2
-        digits[member] = np.searchsorted(edges, values, side="right")
-    return digits
-
-
-def _published(estimator: Binned, t: NDArray, limits: Limits) -> Digits:
-    edges = np.linspace(-1, 1, estimator.count, dtype=np.float32)
-    digits = np.searchsorted(edges, t, side="right") - 1
-    return np.where(digits < 0, len(edges) - 1, digits)
-
-
-_CELLS: dict[str, Callable[[Binned, NDArray, Limits], Digits]] = {
-    "range": _range,
-    "fixed": _fixed,
-    "width": _width,
-    "extremes": _extremes,
-    "quantiles": _quantiles,
-    "published": _published,
-}
