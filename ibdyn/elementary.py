@@ -11,7 +11,7 @@ through to the result: hence the clamps as comparisons that are false for NaN, n
 """
 
 from math import factorial, log
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba import njit, types
@@ -91,7 +91,7 @@ def _exp_parts_double(x):
     return p, np.int64(bits).view(np.float64)
 
 
-@overload(exp_parts, jit_options=ORDERED)
+@overload(exp_parts, jit_options=cast(Any, ORDERED))
 def _exp_parts(x):
     return _exp_parts_single if x == types.float32 else _exp_parts_double
 
@@ -128,7 +128,7 @@ def _artanh_double(q):
     return 1.0 + q * (C1 + q * (C2 + q * (C3 + q * (C4 + q * (C5 + q * high)))))
 
 
-@overload(artanh_series, jit_options=ORDERED)
+@overload(artanh_series, jit_options=cast(Any, ORDERED))
 def _artanh(q):
     return _artanh_single if q == types.float32 else _artanh_double
 

@@ -19,7 +19,8 @@ class Progress:
         )
         self.epochs = epochs
         self.lines = shown and not terminal
-        self.begun = self.said = time.monotonic()
+        self.said = time.monotonic()
+        self.begun: tuple[int, float] | None = None
         self.loss = float("nan")
 
     def __enter__(self) -> "Progress":
@@ -39,9 +40,12 @@ class Progress:
         self.bar.set_postfix_str(f"loss {self.loss:.4f} nat", refresh=False)
         self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)
         now = time.monotonic()
-        if self.lines and epoch and now - self.said >= SECONDS:
+        if self.begun is None:
+            # The first epochs wait for compilation: rates count from after it.
+            self.begun = (epoch, now) if epoch else None
+        elif self.lines and now - self.said >= SECONDS:
             self.said = now
-            rate = epoch / (now - self.begun)
+            rate = (epoch - self.begun[0]) / (now - self.begun[1])
             left = tqdm.format_interval((self.epochs - epoch) / rate)
             print(
                 f"epoch {epoch} of {self.epochs}, {rate:.1f} epochs/s, {left} left, "

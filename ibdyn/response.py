@@ -42,14 +42,14 @@ def log_probabilities(z, units, low, high, out):
             total[s] += exp(-largest[s])
     if labels == 2:
         for s in range(TILE):
-            largest[s] += log1p(total[s] - 1.0)
+            total[s] = log1p(total[s] - 1.0)
     else:
         for s in range(TILE):
-            largest[s] += np.log(total[s])
+            total[s] = np.log(total[s])
     for label in range(labels):
         j = label - (labels - units)
         for s in range(high - low):
-            out[label, low + s] = (0.0 if j < 0 else np.float64(z[j, s])) - largest[s]
+            out[label, low + s] = (0.0 if j < 0 else np.float64(z[j, s])) - largest[s] - total[s]
 
 
 @njit(**FAST)
