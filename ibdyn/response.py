@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from .elementary import FAST, exp, like, log1p, wide
+from .elementary import FAST, ORDERED, exp, like, log1p, wide
 from .ensemble import Ensemble
 from .tile import (
     ACTIVATIONS,
@@ -22,7 +22,7 @@ from .tile import (
 )
 
 
-@njit(**FAST)
+@njit(**ORDERED)
 def log_probabilities(z, units, low, high, out):
     """Write log p(label) of the samples low..high of a tile to out (label, pattern)."""
     wide()
@@ -236,13 +236,14 @@ def gradient_statistics(ensemble: Ensemble, parameters: NDArray) -> tuple[NDArra
 @njit(**FAST)
 def member_geometry(t, p_x, p_xy, low, high, out):
     """Sums over the patterns of one layer, unit by unit, into out: within, between, saturation."""
+    wide()
     units, patterns = t.shape
     labels = p_xy.shape[0]
     p_y = np.zeros(labels)
     for y in range(labels):
         p_y[y] = p_xy[y].sum()
     within = between = 0.0
-    near = 0
+    near = np.int32(0)
     for j in range(units):
         row = t[j]
         mean = 0.0
@@ -252,7 +253,7 @@ def member_geometry(t, p_x, p_xy, low, high, out):
         for s in range(patterns):
             centred = np.float64(row[s]) - mean
             square += p_x[s] * centred * centred
-            near += row[s] < low or row[s] > high
+            near += np.int32((row[s] < low) | (row[s] > high))
         around = 0.0
         for y in range(labels):
             moment = 0.0

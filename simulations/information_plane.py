@@ -22,7 +22,7 @@ from ibdyn.presets import preset
 from theory import phases
 from theory.fitting import mean_interval
 
-SCALES = {"smoke": (3, 30, 20), "quick": (10, 3000, 120), "paper": (50, 10_000, 300)}
+SCALES = {"smoke": (3, 30, 20), "quick": (20, 10_000, 200), "paper": (50, 10_000, 300)}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Arguments:
     """Networks on the spherical rule, on the information plane."""
 
     scale: Literal["smoke", "quick", "paper"] = "quick"
-    """smoke: seconds; quick: two minutes on two cores; paper: 50 members, 10 000 epochs."""
+    """smoke: seconds; quick: 20 members; paper: 50 members (two minutes on two cores)."""
     out: Path = Path("results")
     """Folder for the record and the figures."""
     seed: int = 0
