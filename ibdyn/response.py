@@ -242,6 +242,7 @@ def member_geometry(t, p_x, p_xy, low, high, out):
     p_y = np.zeros(labels)
     for y in range(labels):
         p_y[y] = p_xy[y].sum()
+    centred = np.empty(patterns)
     within = between = 0.0
     near = np.int32(0)
     for j in range(units):
@@ -249,16 +250,22 @@ def member_geometry(t, p_x, p_xy, low, high, out):
         mean = 0.0
         for s in range(patterns):
             mean += p_x[s] * np.float64(row[s])
+        for s in range(patterns):
+            near += np.int32((row[s] < low) | (row[s] > high))
         square = 0.0
         for s in range(patterns):
-            centred = np.float64(row[s]) - mean
-            square += p_x[s] * centred * centred
-            near += np.int32((row[s] < low) | (row[s] > high))
-        around = 0.0
+            centred[s] = np.float64(row[s]) - mean
+            square += p_x[s] * centred[s] * centred[s]
+        # The moments of the labels add up to zero, so the last is known.
+        around = rest = 0.0
         for y in range(labels):
             moment = 0.0
-            for s in range(patterns):
-                moment += p_xy[y, s] * (np.float64(row[s]) - mean)
+            if y < labels - 1:
+                for s in range(patterns):
+                    moment += p_xy[y, s] * centred[s]
+                rest -= moment
+            else:
+                moment = rest
             if p_y[y] > 0.0:
                 around += moment * moment / p_y[y]
         within += square - around

@@ -18,12 +18,12 @@ EMPTY = -1
 def number(keys, cells, table):
     """Write the cell of each key to ``cells`` and return how many there are.
 
-    ``table`` (a power of two, at least twice the keys) is work space.
+    ``table`` (a power of two, above the keys) is work space.
     """
     mask = np.uint64(table.size - 1)
     table[:] = EMPTY
     found = 0
-    first = np.empty(keys.size, np.int64)
+    first = np.empty(keys.size, np.int32)
     for s in range(keys.size):
         slot = mix(keys[s]) & mask
         while True:
@@ -44,7 +44,7 @@ def number(keys, cells, table):
 def table_for(patterns):
     """Work space of `number`."""
     size = 2
-    while size < 2 * patterns:
+    while size < 4 * patterns:
         size *= 2
     return np.empty(size, np.int32)
 
