@@ -55,8 +55,8 @@ def entropy_of_bytes(rows: NDArray) -> float:
 
 
 def information(activations: NDArray, edges: NDArray, labels: NDArray, by_bytes: bool) -> float:
-    """H(T) - H(T|Y) + H(T) of one layer (pattern, unit): digitise, then count the rows."""
-    rows = np.digitize(activations, edges)
+    """I(X;T) + I(T;Y) of one layer (pattern, unit) with hard labels: digitise, count the rows."""
+    rows = np.minimum(np.digitize(activations, edges), len(edges) - 1)
     entropy = entropy_of_bytes if by_bytes else entropy_of_rows
     total = entropy(rows)
     given = sum((labels == y).mean() * entropy(rows[labels == y]) for y in np.unique(labels))

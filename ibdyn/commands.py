@@ -1,6 +1,7 @@
 """What the commands of ``ibdyn`` do; flags are made from the configuration's own fields."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -38,6 +39,11 @@ def run(name: str, arguments: Sequence[str]) -> int:
     """Run a command; bad input is one line on stderr and exit status 2, Ctrl-C 130."""
     try:
         _COMMANDS[name](list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough; what is left must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except pydantic.ValidationError as error:
         message = explain(error)
     except (ValueError, OSError) as error:

@@ -41,6 +41,20 @@ _SZT_SOURCES = {
     "device": "ours",
 }
 
+_SAXE = RunConfig(
+    widths=(10, 7, 5, 4, 3),
+    activation="tanh",
+    init=InitConfig(distribution="truncated_normal", scale="fan_out"),
+    optimizer="adam",
+    learning_rate=4e-4,
+    batch_size=256,
+    epochs=10_000,
+    members=50,
+    train_fraction=0.8,
+    schedule=_SCHEDULE,
+    estimators=("binned-width-0.07",),
+)
+
 _SAXE_SOURCES = {
     "task": "saxe: the task of Shwartz-Ziv & Tishby",
     "widths": "saxe: 10-7-5-4-3",
@@ -153,19 +167,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "saxe2018-tanh": Preset(
         "Saxe et al.'s repetition with tanh: layers compress under binning.",
-        RunConfig(
-            widths=(10, 7, 5, 4, 3),
-            activation="tanh",
-            init=InitConfig(distribution="truncated_normal", scale="fan_out"),
-            optimizer="adam",
-            learning_rate=4e-4,
-            batch_size=256,
-            epochs=10_000,
-            members=50,
-            train_fraction=0.8,
-            schedule=_SCHEDULE,
-            estimators=("binned-width-0.07",),
-        ),
+        _SAXE,
         {
             **_SAXE_SOURCES,
             "activation": "saxe: tanh",
@@ -174,18 +176,11 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "saxe2018-relu": Preset(
         "The same with ReLU: hidden layers do not compress.",
-        RunConfig(
-            widths=(10, 7, 5, 4, 3),
-            activation="relu",
-            init=InitConfig(distribution="truncated_normal", scale="fan_out"),
-            optimizer="adam",
-            learning_rate=4e-4,
-            batch_size=256,
-            epochs=10_000,
-            members=50,
-            train_fraction=0.8,
-            schedule=_SCHEDULE,
-            estimators=("binned-width-0.07", "binned-extremes-100"),
+        _SAXE.model_copy(
+            update={
+                "activation": "relu",
+                "estimators": ("binned-width-0.07", "binned-extremes-100"),
+            }
         ),
         {
             **_SAXE_SOURCES,

@@ -1,5 +1,8 @@
 """The command: what it writes, what it prints, and one line for everything that is wrong."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -173,3 +176,12 @@ def test_the_usage_names_every_command(capsys):
     assert all(name in usage for name in COMMANDS)
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("ibdyn 0.")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(run, tmp_path):
+    ibdyn.save(run, tmp_path / "run.nc")
+    command = f"{sys.executable} -m ibdyn.cli info {tmp_path / 'run.nc'} | true"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
