@@ -1,5 +1,6 @@
 """Records that many tests look at, made once."""
 
+import hypothesis
 import matplotlib as mpl
 import pytest
 
@@ -7,6 +8,9 @@ import ibdyn
 from ibdyn.config import RunConfig, ScheduleConfig
 
 mpl.use("agg")
+# No deadline for an example: the first of them may compile.
+hypothesis.settings.register_profile("ibdyn", deadline=None)
+hypothesis.settings.load_profile("ibdyn")
 
 
 @pytest.fixture(scope="session")
