@@ -1,13 +1,12 @@
 # make run    set up, and run the main experiment at a small scale (about three minutes)
 # make test   set up, and run the tests
 # make slow   the tests that take minutes
-# make clean  forget compiled kernels (needed after a change in a file that another one compiles in)
 PYTHON ?= python3
 VENV := .venv
 # Written last, so that an installation cut short is begun again.
 STAMP := $(VENV)/.installed
 
-.PHONY: run test slow clean
+.PHONY: run test slow
 
 run: $(STAMP)
 	$(VENV)/bin/python -m simulations.information_plane --scale quick --out results
@@ -17,9 +16,6 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow
-
-clean:
-	find ibdyn theory simulations -name __pycache__ -prune -exec rm -r {} +
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

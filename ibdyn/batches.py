@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
-@numba.njit(cache=True)
+@numba.njit
 def mix(z):
     """Finaliser of splitmix64: a bijection of the 64-bit integers that passes for noise."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .batches import permutation
 from .elementary import FAST, like, wide
 from .ensemble import Ensemble
+from .sources import SOURCES
 from .tile import ACTIVATIONS, TILE, backward, forward, load, output, output_delta, tile_buffer
 
 SGD, ADAM = 0, 1
@@ -97,6 +98,7 @@ def train_member(
 def train_members(
     theta, first, second, x, train, target, keys,
     sizes, activation, batch, shuffled, rule, rate, momentum, decay, start, steps,
+    sources=SOURCES,
 ):  # fmt: skip
     """`train_member` for every member."""
     for k in prange(theta.shape[0]):

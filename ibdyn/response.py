@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .elementary import FAST, ORDERED, exp, like, log1p, wide
 from .ensemble import Ensemble
+from .sources import SOURCES
 from .tile import (
     ACTIVATIONS,
     TILE,
@@ -76,7 +77,7 @@ def member_response(theta, sizes, activation, x, k, members, activations, log_p)
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_responses(theta, sizes, activation, x, activations, log_p):
+def all_responses(theta, sizes, activation, x, activations, log_p, sources=SOURCES):
     """`member_response` of every member."""
     for k in prange(theta.shape[0]):
         member_response(theta[k], sizes, activation, x, k, theta.shape[0], activations, log_p[k])
@@ -130,7 +131,7 @@ def member_losses(log_p, truth, drawn, in_train, out):
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_losses(log_p, truth, drawn, in_train, out):
+def all_losses(log_p, truth, drawn, in_train, out, sources=SOURCES):
     """`member_losses` of every member."""
     for k in prange(log_p.shape[0]):
         member_losses(log_p[k], truth, drawn[k], in_train[k], out[k])
@@ -203,7 +204,7 @@ def member_gradients(theta, sizes, activation, x, train, target, mean_norm, spre
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_gradients(theta, sizes, activation, x, train, target, mean_norm, spread):
+def all_gradients(theta, sizes, activation, x, train, target, mean_norm, spread, sources=SOURCES):
     """`member_gradients` of every member."""
     for k in prange(theta.shape[0]):
         member_gradients(
@@ -274,7 +275,7 @@ def member_geometry(t, p_x, p_xy, low, high, out):
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_geometry(t, p_x, p_xy, low, high, out):
+def all_geometry(t, p_x, p_xy, low, high, out, sources=SOURCES):
     """`member_geometry` of every member."""
     for k in prange(t.shape[0]):
         member_geometry(t[k], p_x, p_xy, low, high, out[k])

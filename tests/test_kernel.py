@@ -7,7 +7,7 @@ import torch
 from numba import njit
 
 import ibdyn
-from ibdyn import elementary, kernel, response, training
+from ibdyn import elementary, kernel, response, sources, training
 from ibdyn.config import RunConfig, ScheduleConfig
 from ibdyn.ensemble import prepare
 
@@ -222,6 +222,22 @@ def test_saturation_reaches_the_limits(dtype):
     ends = np.array([-np.inf, np.inf, -1e30, 1e30], dtype=dtype)
     assert np.array_equal(mapped(elementary.tanh)(ends), [-1, 1, -1, 1])
     assert np.allclose(mapped(elementary.sigmoid)(ends), [0, 1, 0, 1], atol=1e-37)
+
+
+def test_a_change_in_any_compiled_file_is_a_new_key_of_the_cache(tmp_path):
+    def digest_after(name, text):
+        (tmp_path / "estimators").mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        return sources.digest(tmp_path)
+
+    first = digest_after("tile.py", "@njit")
+    assert digest_after("config.py", "plain") == first
+    assert digest_after("estimators/digits.py", "@njit") != first
+    assert digest_after("estimators/digits.py", "") == first
+    for function in (kernel.train_members, response.all_responses, response.all_gradients):
+        keys = [str(key) for key in function.signatures]
+        assert keys
+        assert all(f"omitted(default={sources.SOURCES})" in key for key in keys)
 
 
 def test_the_engine_is_chosen_recorded_and_agrees():

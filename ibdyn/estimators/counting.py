@@ -10,11 +10,12 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..batches import mix
+from ..sources import SOURCES
 
 EMPTY = -1
 
 
-@njit(cache=True)
+@njit
 def number(keys, cells, table):
     """Write the cell of each key to ``cells`` and return how many there are.
 
@@ -40,7 +41,7 @@ def number(keys, cells, table):
     return found
 
 
-@njit(cache=True)
+@njit
 def table_for(patterns):
     """Work space of `number`."""
     size = 2
@@ -49,7 +50,7 @@ def table_for(patterns):
     return np.empty(size, np.int32)
 
 
-@njit(cache=True)
+@njit
 def member_information(cells, p_xy, h_x, h_xy, in_train, out):
     """H(T), H(T,Y) in nats and the occupied cells of one member and layer, into out.
 
@@ -85,7 +86,7 @@ def member_information(cells, p_xy, h_x, h_xy, in_train, out):
 
 
 @njit(parallel=True, cache=True)
-def all_information(cells, p_xy, h_x, h_xy, in_train, out):
+def all_information(cells, p_xy, h_x, h_xy, in_train, out, sources=SOURCES):
     """`member_information` of every member; NaN for those without cells."""
     for k in prange(cells.shape[0]):
         if cells[k, 0] == EMPTY:

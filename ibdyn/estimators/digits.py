@@ -10,6 +10,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..elementary import FAST, wide
+from ..sources import SOURCES
 from .counting import EMPTY, number, table_for
 
 EQUAL, WIDTH, EDGES, QUANTILES = range(4)
@@ -135,7 +136,7 @@ def member_cells(t, policy, count, width, low, high, edges, cells):
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_cells(t, policy, count, width, low, high, edges, cells):
+def all_cells(t, policy, count, width, low, high, edges, cells, sources=SOURCES):
     """`member_cells` of every member."""
     for k in prange(t.shape[0]):
         member_cells(t[k], policy, count, width, low, high, edges, cells[k])
