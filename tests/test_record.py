@@ -242,6 +242,10 @@ def test_soft_tasks_keep_the_drawn_labels_and_test_in_expectation(config):
     expected = -(q * np.log(p)).sum(1)[~train].mean()
     assert float(one.loss.sel(split="train")) == pytest.approx(on_drawn, rel=1e-5)
     assert float(one.loss.sel(split="test")) == pytest.approx(expected, rel=1e-5)
+    wrong = (p.argmax(1) != label)[train].mean()
+    missed = 1 - q[np.arange(4096), p.argmax(1)][~train].mean()
+    assert float(one.error_rate.sel(split="train")) == pytest.approx(wrong, abs=1e-12)
+    assert float(one.error_rate.sel(split="test")) == pytest.approx(missed, abs=1e-12)
     cells = ibdyn.cells(run, 0, "binned-range-30")
     assert cells.shape == (3, 3, 4096)
 
