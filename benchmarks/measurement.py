@@ -21,11 +21,11 @@ from benchmarks.timing import interleaved, row
 from benchmarks.training import study
 from ibdyn import kernel, probes, schedule
 from ibdyn.ensemble import Ensemble
-from ibdyn.estimators import from_name
+from ibdyn.estimators import Binned
 from ibdyn.estimators.counting import cell_information
 from ibdyn.response import respond
 
-ESTIMATOR = from_name("binned-range-30")
+ESTIMATOR = Binned("range", 30)
 
 
 def ours(ensemble: Ensemble, activations: Sequence[NDArray]) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ensemble import Ensemble
-from .estimators import Estimator
-from .estimators.counting import cell_information
+from .estimators import Estimator, World
 from .response import class_geometry, gradient_statistics, losses, respond
 
 Arrays = dict[str, NDArray]
@@ -110,13 +109,12 @@ def layer_information(
 
     NaN for a member whose activations are no longer finite.
     """
-    task, in_train = ensemble.task, ensemble.in_train[block]
+    task = ensemble.task
+    world = World(task.p_x, task.p_y_given_x, ensemble.in_train[block])
     found = np.stack(
         [
             [
-                cell_information(
-                    estimator.cells(t, layer.limits), task.p_x, task.p_y_given_x, in_train
-                )
+                estimator.information(t, layer.limits, world)
                 for layer, t in zip(ensemble.architecture.layers, activations, strict=True)
             ]
             for estimator in estimators

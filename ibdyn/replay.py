@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from . import probes, schema
 from .config import RunConfig
 from .ensemble import Ensemble, assemble
-from .estimators import Estimator, from_name
+from .estimators import CellEstimator, Estimator, from_name
 from .recorder import resolved
 from .response import respond
 from .tasks import Task
@@ -56,7 +56,10 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     ``estimator`` is the name of one that sorts into cells, whether or not the record has it.
     Raises ValueError for a step without parameters and for members that have diverged.
     """
-    ensemble, chosen, parameters = ensemble_of(run), from_name(estimator), _parameters(run, step)
+    chosen = from_name(estimator)
+    if not isinstance(chosen, CellEstimator):
+        raise ValueError(f"estimator {estimator!r} sorts into no cells, expected a binned one")
+    ensemble, parameters = ensemble_of(run), _parameters(run, step)
     if np.isnan(parameters).all():
         raise ValueError(f"the record holds no parameters at step {step}")
     parts = []

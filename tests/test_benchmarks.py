@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import plain, timing
 from benchmarks.training import ours, study, theirs
-from ibdyn.estimators import from_name
+from ibdyn.estimators import Binned
 from ibdyn.estimators.counting import cell_information
 from ibdyn.response import respond
 
@@ -19,7 +19,7 @@ def test_both_sides_measure_the_same_information():
     labels = ensemble.task.p_y_given_x.argmax(-1)
     for layer, t in zip(ensemble.architecture.layers, activations, strict=True):
         edges = np.linspace(*layer.limits, 31)
-        cells = from_name("binned-range-30").cells(t, layer.limits)
+        cells = Binned("range", 30).cells(t, layer.limits)
         task = ensemble.task
         found = cell_information(cells, task.p_x, task.p_y_given_x, ensemble.in_train)
         for by_bytes in (False, True):

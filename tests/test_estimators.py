@@ -17,6 +17,7 @@ NAMES = [
     "binned-quantiles-30",
     "binned-published-50",
 ]
+PAIRWISE = ["pairwise-upper-0.001", "pairwise-lower-1e-05", "pairwise-published-2"]
 
 
 def column(*values):
@@ -28,7 +29,7 @@ def cells(name, t, limits=(-1, 1)):
     return from_name(name).cells(np.asarray(t), limits)[0].tolist()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + PAIRWISE)
 def test_a_name_is_the_estimator(name):
     assert from_name(name).name == name
     assert from_name(from_name(name).name) == from_name(name)
@@ -46,6 +47,8 @@ def test_a_number_is_read_as_it_was_written():
         ("binned-width-0", "width is 0.0, expected more than 0"),
         ("binned-fixed-3:1:1", "low 1.0, expected less than high 1.0"),
         ("binned-rang-30", "is none of binned-range-COUNT"),
+        ("pairwise-upper-0", "variance is 0.0, expected more than 0"),
+        ("pairwise-middle-1", "is none of pairwise-upper-VARIANCE"),
         ("knn-3", "is unknown, expected one of binned-range-COUNT"),
     ],
 )

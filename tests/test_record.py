@@ -10,6 +10,7 @@ from ibdyn import probes, schema
 from ibdyn.config import RunConfig
 from ibdyn.ensemble import prepare
 from ibdyn.estimators import from_name
+from ibdyn.estimators.pairwise import bounds
 
 
 def layers_of(run, member, step):
@@ -182,6 +183,28 @@ def test_measuring_an_old_record_gives_what_the_run_would_have_recorded(run, con
     assert RunConfig.from_json(measured.attrs["config"]) == config
     attrs = {"config": config.to_json(), "history": run.attrs["history"]}
     xr.testing.assert_identical(measured.assign_attrs(attrs), run)
+
+
+def test_pairwise_bounds_are_an_estimator_like_any_other(run):
+    names = ["pairwise-upper-0.001", "pairwise-lower-0.001", "pairwise-published-0.001"]
+    measured = ibdyn.measure(run, names)
+    upper, lower, published = (measured.sel(estimator=name) for name in names)
+    assert (lower.information_input <= upper.information_input).all()
+    assert (lower.information_label <= published.information_label + 1e-12).all()
+    assert (published.information_label <= upper.information_label + 1e-12).all()
+    assert (published.information_input == upper.information_input).all()
+    assert upper.occupied_cells.isnull().all()
+    found = bounds(
+        np.stack([activations_of(run, k, 0)[1] for k in run.member.values]),
+        run.p_x,
+        run.p_y_given_x,
+        1e-3,
+    )
+    # The record's activations are float32; a distance moves by rounding, the bound by less.
+    expected = upper.information_input.isel(step=0).sel(layer="2")
+    assert np.allclose(found.input_upper, expected, atol=1e-3)
+    with pytest.raises(ValueError, match=r"'pairwise-upper-0\.001' sorts into no cells"):
+        ibdyn.cells(run, 0, names[0])
 
 
 def test_equal_configs_give_equal_datasets(run, config):

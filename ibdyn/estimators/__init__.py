@@ -5,11 +5,13 @@ a name in a configuration, on the command line or along a record's ``estimator``
 estimator. `from_name` reads one back.
 """
 
-from .binned import Binned, Estimator
+from .binned import Binned
+from .pairwise import Pairwise
+from .protocol import CellEstimator, Estimator, World
 
-__all__ = ["Binned", "Estimator", "from_name"]
+__all__ = ["Binned", "CellEstimator", "Estimator", "Pairwise", "World", "from_name"]
 
-_FAMILIES = (Binned,)
+_FAMILIES: tuple[type[Binned] | type[Pairwise], ...] = (Binned, Pairwise)
 
 
 def from_name(name: str) -> Estimator:

@@ -7,24 +7,14 @@ apart. Noise model: none; the resolution is the cell.
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Limits = tuple[float, float]
+from .protocol import World
+
 POLICIES = ("range", "fixed", "width", "extremes", "quantiles", "published")
-
-
-class Estimator(Protocol):
-    """What the probes ask of an estimator that assigns cells."""
-
-    @property
-    def name(self) -> str:
-        """All parameters, as one word."""
-
-    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int32]:
-        """Cells (member, pattern) of activations (member, pattern, unit)."""
 
 
 _NUMBER = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
@@ -114,7 +104,16 @@ class Binned:
         """What the number means, for axes and legends."""
         return f"I_binned ({self.name.removeprefix('binned-')})"
 
-    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int32]:
+    def information(
+        self, activations: NDArray, limits: tuple[float, float], world: World
+    ) -> NDArray[np.float64]:
+        """I(X;T), I(T;Y) in bits, occupied cells, those with a training pattern: (member, 4)."""
+        from .counting import cell_information
+
+        cells = self.cells(activations, limits)
+        return cell_information(cells, world.p_x, world.p_y_given_x, world.in_train)
+
+    def cells(self, activations: NDArray, limits: tuple[float, float]) -> NDArray[np.int32]:
         """Cell of each pattern: (member, pattern, unit) -> (member, pattern).
 
         ``limits`` are the least and greatest value of the activation function. Cells are numbered
