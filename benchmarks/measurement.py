@@ -72,7 +72,7 @@ def share_of_training(ensemble: Ensemble, parameters: NDArray, repeats: int) -> 
     seconds = interleaved(
         {
             "train": partial(kernel.advance, state, ensemble, ensemble.targets, steps),
-            "probe": partial(probes.measure, ensemble, parameters, [ESTIMATOR]),
+            "probe": partial(probes.measure, ensemble, parameters, [ESTIMATOR], 0),
         },
         repeats,
     )

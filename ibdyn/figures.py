@@ -41,10 +41,11 @@ def choose_estimator(run: xr.Dataset, estimator: str | None) -> xr.Dataset:
 
 
 def _information_labels(run: xr.Dataset) -> dict[str, str]:
-    estimator = str(run.estimator.item())
+    symbol, _, kind = (str(run.symbol.item()) if "symbol" in run.coords else "I").partition("_")
+    symbol = rf"${symbol}_\mathrm{{{kind}}}$" if kind else symbol
     return {
-        "xlabel": f"encoder information I(X;T), {estimator} [bit]",
-        "ylabel": "decoder information I(T;Y) [bit]",
+        "xlabel": f"encoder information {symbol}(X;T), {run.estimator.item()} [bit]",
+        "ylabel": f"decoder information {symbol}(T;Y) [bit]",
     }
 
 

@@ -179,14 +179,14 @@ PRESETS: Mapping[str, Preset] = {
         _SAXE.model_copy(
             update={
                 "activation": "relu",
-                "estimators": ("binned-width-0.07", "binned-extremes-100"),
+                "estimators": ("binned-width-0.07", "binned-run-100"),
             }
         ),
         {
             **_SAXE_SOURCES,
             "activation": "saxe: ReLU",
             "estimators": "saxe: width 0.07 in the code; 100 bins between the extremes over "
-            "the whole run in the paper, here between those of each epoch",
+            "the whole run in the paper",
         },
     ),
 }

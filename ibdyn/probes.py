@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from .ensemble import Ensemble
 from .estimators import Estimator, World
+from .estimators.protocol import Limits
 from .response import class_geometry, gradient_statistics, losses, respond
+from .seeding import stream
 
 Arrays = dict[str, NDArray]
 # Members evaluated together: bounds the memory of a measurement, whatever the ensemble's size.
@@ -24,15 +26,21 @@ INFORMATION = (
     "information_label",
     "occupied_cells",
     "occupied_cells_train",
+    "information_input_stderr",
+    "information_label_stderr",
 )
 # Where the member axis lies, if not first.
 MEMBER_AXIS = dict.fromkeys(("loss", "error_rate", *INFORMATION), 1)
 
 
-def measure(ensemble: Ensemble, parameters: NDArray, estimators: Sequence[Estimator]) -> Arrays:
+def measure(
+    ensemble: Ensemble, parameters: NDArray, estimators: Sequence[Estimator], step: int
+) -> Arrays:
     """All measured variables of the record at one step, but for the parameters themselves.
 
-    ``parameters`` is (member, parameter). Axes are those of the schema without ``step``.
+    ``parameters`` is (member, parameter), ``step`` addresses what is drawn for the measurement.
+    Axes are those of the schema without ``step``. Estimators that need the whole run are NaN, for
+    `hindsight` to fill in.
     """
     parts = []
     for block in blocks(len(parameters)):
@@ -42,7 +50,7 @@ def measure(ensemble: Ensemble, parameters: NDArray, estimators: Sequence[Estima
         parts.append(
             {"loss": loss, "error_rate": error}
             | geometry(ensemble, activations)
-            | layer_information(ensemble, activations, estimators, block)
+            | layer_information(ensemble, activations, estimators, block, step)
         )
     measured = {
         name: np.concatenate([part[name] for part in parts], MEMBER_AXIS.get(name, 0))
@@ -103,21 +111,38 @@ def weights(ensemble: Ensemble, parameters: NDArray) -> Arrays:
 
 
 def layer_information(
-    ensemble: Ensemble, activations: list[NDArray], estimators: Sequence[Estimator], block: slice
+    ensemble: Ensemble,
+    activations: list[NDArray],
+    estimators: Sequence[Estimator],
+    block: slice,
+    step: int,
+    extremes: Sequence[Limits] | None = None,
 ) -> Arrays:
-    """I(X;T) and I(T;Y) in bits and the occupied cells, (estimator, member, layer).
+    """I(X;T) and I(T;Y) in bits, occupied cells and standard errors, (estimator, member, layer).
 
-    NaN for a member whose activations are no longer finite.
+    ``extremes`` are each layer's over the run, for the estimators that need them; without, these
+    are NaN, as is a member whose activations are no longer finite.
     """
+    layers = ensemble.architecture.layers
+    shape = (len(estimators), len(ensemble.members[block]), len(layers))
+    found = {name: np.full(shape, np.nan) for name in INFORMATION}
+    for j, (layer, t) in enumerate(zip(layers, activations, strict=True)):
+        world = world_around(ensemble, block, step, depth=j)
+        for i, estimator in enumerate(estimators):
+            if estimator.over_run and extremes is None:
+                continue
+            limits = extremes[j] if estimator.over_run and extremes else layer.limits
+            for name, values in estimator.information(t, limits, world).items():
+                found[name][i, :, j] = values
+    return found
+
+
+def world_around(ensemble: Ensemble, block: slice, step: int, depth: int) -> World:
+    """What estimators are told of the layer ``depth``, counted from 0, at ``step``."""
+
+    def generators() -> list[np.random.Generator]:
+        seed = ensemble.config.seed
+        return [stream(seed, "measurement", k, step, depth) for k in ensemble.members[block]]
+
     task = ensemble.task
-    world = World(task.p_x, task.p_y_given_x, ensemble.in_train[block])
-    found = np.stack(
-        [
-            [
-                estimator.information(t, layer.limits, world)
-                for layer, t in zip(ensemble.architecture.layers, activations, strict=True)
-            ]
-            for estimator in estimators
-        ]
-    )
-    return dict(zip(INFORMATION, found.transpose(3, 0, 2, 1), strict=True))
+    return World(task.p_x, task.p_y_given_x, ensemble.in_train[block], generators)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from . import schema
 from .ensemble import Ensemble
+from .estimators import Estimator
 
 # Information above log2(patterns) minus this many bits says only that all patterns are apart.
 RESOLUTION_MARGIN = 0.1
@@ -22,7 +23,9 @@ class Recorder:
     they fit `PARAMETER_BYTES`, else at every n-th and the last.
     """
 
-    def __init__(self, ensemble: Ensemble, steps: Sequence[int], estimators: Sequence[str]) -> None:
+    def __init__(
+        self, ensemble: Ensemble, steps: Sequence[int], estimators: Sequence[Estimator]
+    ) -> None:
         self.ensemble = ensemble
         self.estimators = list(estimators)
         size = len(steps) * len(ensemble.members) * ensemble.initial[0].nbytes
@@ -71,7 +74,7 @@ class Recorder:
             "width": np.array([layer.width for layer in layers]),
             "depth": np.arange(1, len(layers) + 1),
             "split": np.array(["train", "test"]),
-            "estimator": np.array(self.estimators),
+            **estimator_coordinates(self.estimators),
             "parameter_layer": np.repeat(
                 [layer.name for layer in layers],
                 [layer.biases.stop - layer.start for layer in layers],
@@ -84,6 +87,18 @@ class Recorder:
                 "parameters_kept": f"one recorded step in {self.stride}, and the last",
             }
         return schema.dataset(arrays, coordinates, attrs)
+
+
+def estimator_coordinates(estimators: Sequence[Estimator]) -> dict[str, NDArray]:
+    """Names of estimators and what they mean, along ``estimator``."""
+    meanings = [estimator.meaning for estimator in estimators]
+    return {
+        "estimator": np.array([estimator.name for estimator in estimators]),
+        "symbol": np.array([meaning.symbol for meaning in meanings]),
+        "meaning": np.array([meaning.long_name for meaning in meanings]),
+        "noise_model": np.array([meaning.noise_model for meaning in meanings]),
+        "resolution": np.array([meaning.resolution for meaning in meanings]),
+    }
 
 
 def resolved(information_input: NDArray, patterns: int) -> NDArray:

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from . import probes, schema
+from . import hindsight, probes, schema
 from .config import RunConfig
 from .ensemble import Ensemble, assemble
 from .estimators import CellEstimator, Estimator, from_name
-from .recorder import resolved
+from .recorder import estimator_coordinates, resolved
 from .response import respond
 from .tasks import Task
 
@@ -62,13 +62,15 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     ensemble, parameters = ensemble_of(run), _parameters(run, step)
     if np.isnan(parameters).all():
         raise ValueError(f"the record holds no parameters at step {step}")
+    limits: list = [layer.limits for layer in ensemble.architecture.layers]
+    if chosen.over_run:
+        history = (_parameters(run, step) for step in run.step.values.tolist())
+        limits = hindsight.extremes(ensemble, history)
     parts = []
     for block in probes.blocks(len(parameters)):
+        own = [(low[block], high[block]) for low, high in limits] if chosen.over_run else limits
         activations, _ = respond(ensemble, parameters[block])
-        found = [
-            chosen.cells(t, layer.limits)
-            for layer, t in zip(ensemble.architecture.layers, activations, strict=True)
-        ]
+        found = [chosen.cells(t, ends) for t, ends in zip(activations, own, strict=True)]
         parts.append(np.stack(found, axis=1))
     joined = np.concatenate(parts)
     if (joined < 0).any():
@@ -93,20 +95,26 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     if known or len(set(estimators)) < len(estimators):
         raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")
     ensemble, chosen = ensemble_of(run), [from_name(name) for name in estimators]
+    steps = run.step.values.tolist()
+    history = [_parameters(run, step) for step in steps]
     rows = [
-        _information(ensemble, _parameters(run, step), chosen) for step in run.step.values.tolist()
+        _information(ensemble, step, parameters, chosen)
+        for step, parameters in zip(steps, history, strict=True)
     ]
+    hindsight.fill(ensemble, steps, history, rows, chosen)
+    everyone = [from_name(name) for name in [*run.estimator.values, *estimators]]
     merged = run.drop_dims("estimator").assign_coords(
-        estimator=(
-            "estimator",
-            [*run.estimator.values, *estimators],
-            schema.attributes("estimator"),
-        )
+        {
+            name: ("estimator", values, schema.attributes(name))
+            for name, values in estimator_coordinates(everyone).items()
+        }
     )
     for name in rows[0]:
         further = np.stack([row[name] for row in rows], axis=schema.ESTIMATE.index("step"))
-        values = np.concatenate([run[name].transpose(*schema.ESTIMATE).values, further])
-        merged[name] = (schema.ESTIMATE, values, schema.attributes(name))
+        merged[name] = _joined(run, name, further)
+    merged["resolved"] = _joined(
+        run, "resolved", resolved(merged.information_input.values[-len(chosen) :], len(ensemble.x))
+    )
     config = RunConfig.from_json(run.attrs["config"])
     names = tuple(merged.estimator.values.tolist())
     merged.attrs["config"] = config.model_copy(update={"estimators": names}).to_json()
@@ -114,14 +122,22 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     return merged
 
 
+def _joined(run: xr.Dataset, name: str, further: NDArray) -> xr.Variable:
+    """A variable of the record with ``further`` estimators (estimator, member, step, layer)."""
+    if name in run:
+        before = run[name].transpose(*schema.ESTIMATE).values
+    else:
+        before = np.full((run.sizes["estimator"], *further.shape[1:]), np.nan)
+    return xr.Variable(schema.ESTIMATE, np.concatenate([before, further]), schema.attributes(name))
+
+
 def _information(
-    ensemble: Ensemble, parameters: NDArray, estimators: Sequence[Estimator]
+    ensemble: Ensemble, step: int, parameters: NDArray, estimators: Sequence[Estimator]
 ) -> probes.Arrays:
     parts = [
         probes.layer_information(
-            ensemble, respond(ensemble, parameters[block])[0], estimators, block
+            ensemble, respond(ensemble, parameters[block])[0], estimators, block, step
         )
         for block in probes.blocks(len(parameters))
     ]
-    values = {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
-    return values | {"resolved": resolved(values["information_input"], len(ensemble.x))}
+    return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}

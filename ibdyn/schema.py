@@ -49,6 +49,18 @@ VARIABLES: Mapping[str, Variable] = {
     "information_label": Variable(ESTIMATE, "bit", "decoder information I(T;Y)"),
     "occupied_cells": Variable(ESTIMATE, "1", "cells that hold a pattern"),
     "occupied_cells_train": Variable(ESTIMATE, "1", "cells that hold a training pattern"),
+    "information_input_stderr": Variable(
+        ESTIMATE,
+        "bit",
+        "Monte-Carlo standard error of I(X;T), NaN where nothing is drawn",
+        required=False,
+    ),
+    "information_label_stderr": Variable(
+        ESTIMATE,
+        "bit",
+        "Monte-Carlo standard error of I(T;Y), NaN where nothing is drawn",
+        required=False,
+    ),
     "resolved": Variable(
         ESTIMATE, "1", "1 where I(X;T) lies below log2(patterns) - 0.1 bit, else 0"
     ),
@@ -80,6 +92,10 @@ COORDINATES: Mapping[str, Variable] = {
     "depth": Variable(("layer",), "1", "place of the layer, 1 next to the input", "int64"),
     "split": Variable(("split",), "1", "training or test patterns", "U"),
     "estimator": Variable(("estimator",), "1", "estimator of information", "U"),
+    "symbol": Variable(("estimator",), "1", "symbol of the estimate", "U", False),
+    "meaning": Variable(("estimator",), "1", "what the estimate is of", "U", False),
+    "noise_model": Variable(("estimator",), "1", "noise that T carries", "U", False),
+    "resolution": Variable(("estimator",), "1", "differences of T that count", "U", False),
     "parameter_layer": Variable(("parameter",), "1", "layer of the parameter", "U", False),
     "parameter_kind": Variable(("parameter",), "1", "weight or bias", "U", False),
 }

@@ -4,20 +4,21 @@ import hashlib
 
 import numpy as np
 
-STREAMS = ("weights", "split", "batches", "labels", "task")
+STREAMS = ("weights", "split", "batches", "labels", "task", "noise", "measurement")
 
 
-def stream(seed: int, name: str, member: int = 0) -> np.random.Generator:
+def stream(seed: int, name: str, member: int = 0, *place: int) -> np.random.Generator:
     """Generator of the stream ``name`` of ensemble member ``member`` under the root ``seed``.
 
-    The stream depends on these three alone: not on the ensemble's size, on the order in which
+    A stream that is drawn from at many times has a ``place`` for each: an epoch, say, or a step
+    and a layer. It depends on these alone: not on the ensemble's size, on the order in which
     streams are asked for, or on what was drawn from others. ``name`` is one of `STREAMS`.
 
     >>> a, b = stream(0, "weights", 3), stream(0, "weights", 3)
     >>> bool(a.random() == b.random())
     True
     """
-    return np.random.Generator(np.random.PCG64(sequence(seed, name, member)))
+    return np.random.Generator(np.random.PCG64(sequence(seed, name, member, *place)))
 
 
 def key(seed: int, name: str, member: int = 0) -> int:
@@ -25,11 +26,11 @@ def key(seed: int, name: str, member: int = 0) -> int:
     return int(sequence(seed, name, member).generate_state(1, np.uint64)[0])
 
 
-def sequence(seed: int, name: str, member: int) -> np.random.SeedSequence:
-    """Seed sequence at the address (``seed``, ``name``, ``member``)."""
+def sequence(seed: int, name: str, member: int, *place: int) -> np.random.SeedSequence:
+    """Seed sequence at the address (``seed``, ``name``, ``member``, ``place``)."""
     if name not in STREAMS:
         raise ValueError(f"stream {name!r} is unknown, expected one of {', '.join(STREAMS)}")
     if member < 0:
         raise ValueError(f"member of stream {name!r} is {member}, expected 0 or more")
     word = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")
-    return np.random.SeedSequence(seed, spawn_key=(word, member))
+    return np.random.SeedSequence(seed, spawn_key=(word, member, *place))

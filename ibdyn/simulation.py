@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from . import probes, storage
+from . import hindsight, probes, storage
 from .config import RunConfig
 from .ensemble import Ensemble, prepare
-from .estimators import from_name
+from .estimators import Estimator, from_name
 from .progress import Progress
 from .recorder import Recorder
 from .schedule import recorded_epochs
@@ -46,22 +46,32 @@ def simulate(
     estimators = [from_name(name) for name in config.estimators]
     epochs = recorded_epochs(config.epochs, config.schedule.count, config.schedule.extra)
     recorded = (epochs * ensemble.steps_per_epoch).tolist()
-    recorder = Recorder(ensemble, recorded, config.estimators)
+    recorder = Recorder(ensemble, recorded, estimators)
     attrs = attributes(ensemble, command)
     with Progress(config.epochs, shown=progress) as shown:
         try:
             for step, parameters in _stops(ensemble, recorded):
                 loss = None
                 if step in recorder.wanted:
-                    measured = probes.measure(ensemble, parameters, estimators)
+                    measured = probes.measure(ensemble, parameters, estimators, step)
                     recorder.add(step, parameters, measured)
                     loss = float(measured["loss"][0].mean())
                 shown.at(step // ensemble.steps_per_epoch, loss)
         except KeyboardInterrupt:
             if not recorder.steps:
                 raise
-            raise Interrupted(recorder.dataset({**attrs, "complete": 0})) from None
-    return recorder.dataset({**attrs, "complete": 1})
+            attrs["complete"] = 0
+            raise Interrupted(_record(recorder, estimators, attrs)) from None
+    return _record(recorder, estimators, {**attrs, "complete": 1})
+
+
+def _record(
+    recorder: Recorder, estimators: Sequence[Estimator], attrs: dict[str, object]
+) -> xr.Dataset:
+    """The record of what was measured, with what is measured last."""
+    history = [row["parameters"] for row in recorder.rows]
+    hindsight.fill(recorder.ensemble, recorder.steps, history, recorder.rows, estimators)
+    return recorder.dataset(attrs)
 
 
 def _stops(ensemble: Ensemble, recorded: list[int]) -> Iterator[tuple[int, NDArray]]:

@@ -49,7 +49,7 @@ def test_a_number_is_read_as_it_was_written():
         ("binned-rang-30", "is none of binned-range-COUNT"),
         ("pairwise-upper-0", "variance is 0.0, expected more than 0"),
         ("pairwise-middle-1", "is none of pairwise-upper-VARIANCE"),
-        ("knn-3", "is unknown, expected one of binned-range-COUNT"),
+        ("knn-3", "is unknown, expected one of exact, quantised-BITS, binned-range-COUNT"),
     ],
 )
 def test_names_that_mean_nothing_are_refused(name, message):

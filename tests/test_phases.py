@@ -99,7 +99,7 @@ def test_minibatch_spread_is_that_of_real_batches():
         patterns = torch.tensor(ensemble.train)[0, batch]
         gradient = training.batch_gradient(ensemble, parameters, x[patterns], target[0, batch])
         gradients.append(gradient[0].numpy())
-    measured = probes.measure(ensemble, ensemble.initial, [from_name("binned-range-30")])
+    measured = probes.measure(ensemble, ensemble.initial, [from_name("binned-range-30")], 0)
     for i, layer in enumerate(ensemble.architecture.layers):
         g = np.array(gradients)[:, layer.weights]
         mu = g.reshape(60, 12, -1).mean((0, 1))

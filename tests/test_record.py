@@ -278,10 +278,10 @@ def test_a_diverged_member_is_marked_and_the_others_go_on(config):
     parameters = ensemble.initial.copy()
     parameters[1] = np.nan
     estimators = [from_name(name) for name in config.estimators]
-    measured = probes.measure(ensemble, parameters, estimators)
+    measured = probes.measure(ensemble, parameters, estimators, 0)
     assert np.isnan(measured["information_input"][:, 1]).all()
     assert np.isnan(measured["loss"][:, 1]).all()
-    healthy = probes.measure(ensemble, ensemble.initial, estimators)
+    healthy = probes.measure(ensemble, ensemble.initial, estimators, 0)
     for name, values in measured.items():
         others = np.delete(values, 1, probes.MEMBER_AXIS.get(name, 0))
         expected = np.delete(healthy[name], 1, probes.MEMBER_AXIS.get(name, 0))
@@ -300,9 +300,9 @@ def test_a_run_that_diverges_is_kept_and_marked(config):
 def test_blocks_of_members_do_not_change_what_is_measured(config, monkeypatch):
     ensemble = prepare(config)
     estimators = [from_name("binned-range-30")]
-    whole = probes.measure(ensemble, ensemble.initial, estimators)
+    whole = probes.measure(ensemble, ensemble.initial, estimators, 0)
     monkeypatch.setattr(probes, "BLOCK", 2)
-    parts = probes.measure(ensemble, ensemble.initial, estimators)
+    parts = probes.measure(ensemble, ensemble.initial, estimators, 0)
     for name in whole:
         assert np.array_equal(whole[name], parts[name]), name
 

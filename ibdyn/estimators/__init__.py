@@ -6,12 +6,31 @@ estimator. `from_name` reads one back.
 """
 
 from .binned import Binned
+from .mixture import Mixture
 from .pairwise import Pairwise
-from .protocol import CellEstimator, Estimator, World
+from .protocol import CellEstimator, Estimator, Meaning, World
+from .states import Exact, Quantised
 
-__all__ = ["Binned", "CellEstimator", "Estimator", "Pairwise", "World", "from_name"]
+__all__ = [
+    "Binned",
+    "CellEstimator",
+    "Estimator",
+    "Exact",
+    "Meaning",
+    "Mixture",
+    "Pairwise",
+    "Quantised",
+    "World",
+    "from_name",
+]
 
-_FAMILIES: tuple[type[Binned] | type[Pairwise], ...] = (Binned, Pairwise)
+_FAMILIES: tuple[type[Binned | Exact | Mixture | Pairwise | Quantised], ...] = (
+    Exact,
+    Quantised,
+    Binned,
+    Pairwise,
+    Mixture,
+)
 
 
 def from_name(name: str) -> Estimator:

@@ -97,8 +97,8 @@ def all_information(cells, p_xy, h_x, h_xy, in_train, out, sources=SOURCES):
 
 def cell_information(
     cells: NDArray[np.int32], p_x: NDArray, p_y_given_x: NDArray, in_train: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """I(X;T), I(T;Y) in bits, occupied cells and those with a training pattern: (member, 4).
+) -> dict[str, NDArray[np.float64]]:
+    """I(X;T), I(T;Y) in bits, occupied cells and those with a training pattern, each (member,).
 
     ``cells`` (member, pattern) numbers the cells from 0; a member that has none (-1) is NaN.
     ``in_train`` is (member, pattern), ``p_x`` (pattern,), ``p_y_given_x`` (pattern, label). The
@@ -109,9 +109,13 @@ def cell_information(
     out = np.empty((len(cells), 4))
     all_information(cells, p_xy, h_x, h_xy, in_train, out)
     h_y = _terms(p_xy.sum(0)).sum()
-    h_t, h_ty = out[:, 0].copy(), out[:, 1].copy()
-    out[:, 0], out[:, 1] = h_t / np.log(2), (h_t + h_y - h_ty) / np.log(2)
-    return out
+    h_t, h_ty, occupied, occupied_train = out.T
+    return {
+        "information_input": h_t / np.log(2),
+        "information_label": (h_t + h_y - h_ty) / np.log(2),
+        "occupied_cells": occupied,
+        "occupied_cells_train": occupied_train,
+    }
 
 
 def _terms(p: NDArray) -> NDArray:

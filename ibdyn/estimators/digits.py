@@ -7,13 +7,13 @@ Cells are found in float64: float32 arithmetic would misplace saturated units.
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..elementary import FAST, wide
 from ..sources import SOURCES
 from .counting import EMPTY, number, table_for
 
-EQUAL, WIDTH, EDGES, QUANTILES = range(4)
+EQUAL, LEVELS, PER_UNIT, WIDTH, EDGES, QUANTILES, STATES = range(7)
 # A layer that spans more cells of a width than this is as good as infinite.
 MOST_CELLS = 2.0**40
 
@@ -47,6 +47,19 @@ def pack_edges(row, edges, bits, keys):
     for s in range(row.size):
         digit = np.searchsorted(edges, np.float64(row[s]), side="right")
         keys[s] = (keys[s] << bits) | np.uint64(digit)
+
+
+@njit(**FAST)
+def pack_states(row, bits, keys, cells, table):
+    """The distinct values of a unit, numbered by first appearance; 0 and -0 are one."""
+    values = np.empty(row.size, np.uint64)
+    for s in range(row.size):
+        bits_of = np.float64(row[s]).view(np.uint64)
+        # By its bits: fast arithmetic may take 0 and -0 for the same and leave them apart.
+        values[s] = np.uint64(0) if bits_of << np.uint64(1) == np.uint64(0) else bits_of
+    number(values, cells, table)
+    for s in range(row.size):
+        keys[s] = (keys[s] << bits) | np.uint64(cells[s])
 
 
 @njit(**FAST)
@@ -106,16 +119,23 @@ def member_cells(t, policy, count, width, low, high, edges, cells):
         return
     if policy == QUANTILES:
         edges = quantile_edges(t, count)
-    if np.isnan(low) and policy in (EQUAL, WIDTH):
+    if np.isnan(low) and policy in (EQUAL, LEVELS, WIDTH):
         low, high = extremes(t)
+    if policy == LEVELS:
+        half = (high - low) / (count - 1) / 2
+        low, high = low - half, high + half
     first = np.floor(low / width)
     if policy == WIDTH:
         digits = np.floor(high / width) - first + 1
         if digits > MOST_CELLS:
             cells[:] = EMPTY
             return
+    elif policy == STATES:
+        digits = np.float64(t.shape[1])
+    elif policy in (EDGES, QUANTILES):
+        digits = np.float64(edges.size + 1)
     else:
-        digits = np.float64(count + 2 if policy == EQUAL else edges.size + 1)
+        digits = np.float64(count + 2)
     bits = bit_length(np.int64(digits) - 1)
     shift = np.uint64(bits)
     keys, table = np.zeros(t.shape[1], np.uint64), table_for(t.shape[1])
@@ -125,10 +145,15 @@ def member_cells(t, policy, count, width, low, high, edges, cells):
             used = bit_length(number(keys, cells, table))
             for s in range(keys.size):
                 keys[s] = np.uint64(cells[s])
-        if policy == EQUAL:
-            pack_equal(t[j], low, high, count, shift, keys)
-        elif policy == WIDTH:
+        if policy == WIDTH:
             pack_width(t[j], width, first, shift, keys)
+        elif policy == STATES:
+            pack_states(t[j], shift, keys, cells, table)
+        elif policy == PER_UNIT:
+            lowest, highest = extremes(t[j : j + 1])
+            pack_equal(t[j], lowest, highest, count, shift, keys)
+        elif policy in (EQUAL, LEVELS):
+            pack_equal(t[j], low, high, count, shift, keys)
         else:
             pack_edges(t[j], edges, shift, keys)
         used += bits
@@ -139,7 +164,7 @@ def member_cells(t, policy, count, width, low, high, edges, cells):
 def all_cells(t, policy, count, width, low, high, edges, cells, sources=SOURCES):
     """`member_cells` of every member."""
     for k in prange(t.shape[0]):
-        member_cells(t[k], policy, count, width, low, high, edges, cells[k])
+        member_cells(t[k], policy, count, width, low[k], high[k], edges, cells[k])
 
 
 def layer_cells(
@@ -148,17 +173,20 @@ def layer_cells(
     *,
     count: int = 2,
     width: float = 1.0,
-    low: float = np.nan,
-    high: float = np.nan,
+    low: ArrayLike = np.nan,
+    high: ArrayLike = np.nan,
     edges: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int32]:
     """Cells of one layer by first appearance: (member, pattern, unit) -> (member, pattern).
 
-    EQUAL takes count, low and high (NaN: the layer's own extremes), WIDTH width, EDGES ascending
-    edges, QUANTILES count. A member whose activations are not finite is -1 throughout.
+    EQUAL takes count, low and high (NaN: the layer's own extremes; one for all or one for each
+    member), LEVELS the same with ``count`` levels in the middle of their cells, the outer ones at
+    low and high; PER_UNIT takes count, WIDTH width, EDGES ascending edges, QUANTILES count, STATES
+    nothing. A member whose activations are not finite is -1 throughout.
     """
     t = np.ascontiguousarray(activations.transpose(0, 2, 1))
     cells = np.empty((t.shape[0], t.shape[2]), dtype=np.int32)
     edges = np.empty(0) if edges is None else edges
+    low, high = (np.full(len(t), end, dtype=float) for end in (low, high))
     all_cells(t, policy, count, width, low, high, edges, cells)
     return cells

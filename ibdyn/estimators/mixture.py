@@ -1,29 +1,127 @@
 """Monte Carlo over a known mixture: the information that a layer has left under Gaussian noise.
 
-What this measures is I(X;T+Z) and I(T+Z;Y) with Z ~ N(0, variance I), the noise being that of the
-measurement alone. T+Z is a Gaussian mixture whose centres, the patterns, are all known, so the
-draws of Z are the only source of error, and there is no bias (Goldfeld et al. 2019, with
-the exact X in the place of a sample). Where `pairwise` brackets these numbers this estimates
-them, at many times the cost.
+What this measures is I(X;T+Z) and I(T+Z;Y) with Z ~ N(0, variance I). T+Z is a Gaussian mixture
+whose centres are all known, so there is an unbiased estimate where `pairwise` has bounds, at many
+times the cost (Goldfeld et al. 2019, with the exact X in the place of a sample). Either Z belongs
+to the measurement alone and the centres are the activations of a deterministic network, or the
+network adds such a Z to every hidden layer, in training too, and the centres come from many noisy
+passes of each pattern.
 
 Everything is written in the ratios r_ij = phi(t - mu_j) / phi(t - mu_i) of a draw t = mu_i + z of
-pattern i, phi being the density of Z. A logarithm of a sum of ratios needs no shift: the mean of
-r_ij is 1 under pattern i, so that (Markov) a ratio above exp(700) has probability exp(-700), and
-the draw's own ratio is exactly 1.
+component i, phi being the density of Z.
 """
 
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from ..elementary import FAST, exp, wide
-from ..sources import SOURCES
-from .pairs import FAR, ROWS, TILE, Floats, add_rows, load, mixture
 from .pairwise import checked
+from .protocol import Estimates, Floats, Limits, Meaning, World, number
+
+if TYPE_CHECKING:
+    from .pairs import Components
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Monte Carlo of a layer under Gaussian noise, with its standard error.
+
+    measured: noise of ``variance`` is added in the measurement, ``count`` draws a pattern.
+    propagated: the noise is the network's own; each pattern runs through it ``count`` times.
+        Not defined at the output, which has no noise: NaN there.
+    """
+
+    noise: str
+    count: int
+    variance: float = 0.0
+
+    over_run: ClassVar[bool] = False
+    family: ClassVar[str] = "mixture"
+    forms: ClassVar[tuple[str, ...]] = (
+        "mixture-measured-VARIANCE:DRAWS",
+        "mixture-propagated-PATHS",
+    )
+
+    def __post_init__(self) -> None:
+        if self.noise not in ("measured", "propagated"):
+            raise ValueError(
+                f"mixture noise {self.noise!r} is unknown, expected measured or propagated"
+            )
+        least = 1 if self.noise == "measured" else 2
+        if self.count < least:
+            raise ValueError(
+                f"mixture {self.noise} has count {self.count}, expected at least {least}"
+            )
+        if self.noise == "measured" and not 0 < self.variance < np.inf:
+            raise ValueError(f"mixture variance is {self.variance}, expected more than 0")
+        if self.noise == "propagated" and self.variance:
+            raise ValueError("mixture propagated takes its variance from the network's noise")
+
+    @property
+    def name(self) -> str:
+        """The estimator's name, with all its parameters."""
+        if self.noise == "propagated":
+            return f"mixture-propagated-{self.count}"
+        return f"mixture-measured-{number(self.variance)}:{self.count}"
+
+    @classmethod
+    def from_name(cls, name: str) -> "Mixture":
+        """Read a name back; ValueError with the forms there are if it is none."""
+        if found := re.fullmatch(r"mixture-measured-([0-9.]+(?:e[-+]?[0-9]+)?):(\d+)", name):
+            return cls("measured", int(found[2]), float(found[1]))
+        if found := re.fullmatch(r"mixture-propagated-(\d+)", name):
+            return cls("propagated", int(found[1]))
+        raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the number means."""
+        if self.noise == "propagated":
+            return Meaning(
+                "I_noisy",
+                f"information of the noisy T, Monte Carlo over {self.count} passes a pattern",
+                "the network's own, Gaussian, after each hidden non-linearity",
+                "standard deviation of the network's noise, each unit",
+            )
+        return Meaning(
+            "I_mixture",
+            f"information of T + Z, Monte Carlo with {self.count} draws a pattern",
+            f"Z Gaussian of variance {number(self.variance)}, in the measurement only",
+            f"standard deviation {np.sqrt(self.variance):.3g} of Z, each unit",
+        )
+
+    def information(self, activations: NDArray, limits: Limits, world: World) -> Estimates:
+        """I(X;T+Z) and I(T+Z;Y) with their Monte-Carlo standard errors: see `Estimator`."""
+        if self.noise == "measured":
+            found = information(
+                activations,
+                world.p_x,
+                world.p_y_given_x,
+                self.variance,
+                world.generators(),
+                draws=self.count,
+            )
+        elif world.noise_variance > 0:
+            found = propagated(
+                world.paths(self.count),
+                world.p_x,
+                world.p_y_given_x,
+                world.noise_variance,
+                world.generators(),
+            )
+        else:
+            found = Information(*np.full((4, len(activations)), np.nan))
+        return {
+            "information_input": found.input,
+            "information_input_stderr": found.input_error,
+            "information_label": found.label,
+            "information_label_stderr": found.label_error,
+        }
 
 
 class Information(NamedTuple):
@@ -33,63 +131,6 @@ class Information(NamedTuple):
     input_error: Floats
     label: Floats
     label_error: Floats
-
-
-@njit(forceinline=True, **FAST)
-def exponents(rows, noise, first, columns, scale, d):
-    """Exponents ln r_ij = scale sum_u (a + 2 z) a, a = mu_iu - mu_ju, into d.
-
-    ``rows``, ``noise`` and ``columns`` are (unit, TILE), ``noise`` holds 2 z: the ratios
-    of ROWS draws, from ``first`` on, to a tile. Returns whether any is large enough to count.
-    """
-    wide()
-    for s in range(ROWS * TILE):
-        d[s] = 0.0
-    for u in range(rows.shape[0]):
-        a, b, centre = rows[u], noise[u], columns[u]
-        a0, a1, a2, a3 = a[first], a[first + 1], a[first + 2], a[first + 3]
-        b0, b1, b2, b3 = b[first], b[first + 1], b[first + 2], b[first + 3]
-        for s in range(TILE):
-            p = centre[s]
-            d[s] += (a0 - p) * ((a0 - p) + b0)
-            d[TILE + s] += (a1 - p) * ((a1 - p) + b1)
-            d[2 * TILE + s] += (a2 - p) * ((a2 - p) + b2)
-            d[3 * TILE + s] += (a3 - p) * ((a3 - p) + b3)
-    near = np.int32(0)
-    for s in range(ROWS * TILE):
-        d[s] *= scale
-        near += np.int32(1) if d[s] > FAR else np.int32(0)
-    return near > 0
-
-
-@njit(forceinline=True, **FAST)
-def exponentials(d):
-    """Replace exponents by their exponential, 0 where that is too small to count."""
-    wide()
-    for s in range(ROWS * TILE):
-        x = d[s]
-        e = exp(x)
-        d[s] = e if x > FAR else 0.0
-
-
-@njit(parallel=True, cache=True, **FAST)
-def ratio_sums(centres, noise, weights, present, scale, sums, sources=SOURCES):
-    """sums[i, y, s] = sum_j w_yj r_ij of the draw of pattern s of tile i.
-
-    ``centres`` and ``noise`` (2 z) are (tile, unit, TILE), ``weights`` (label, tile, TILE),
-    ``sums`` (tile, label, TILE). A draw's sum is the same to the bit in whichever thread.
-    """
-    tiles, labels = centres.shape[0], weights.shape[0]
-    for i in prange(tiles):
-        d = np.empty(ROWS * TILE)
-        sums[i] = 0.0
-        for j in range(tiles):
-            for first in range(0, TILE, ROWS):
-                if exponents(centres[i], noise[i], first, centres[j], scale, d):
-                    exponentials(d)
-                    for y in range(labels):
-                        if present[y, j]:
-                            add_rows(d, weights[y, j], sums[i, y], first)
 
 
 def information(
@@ -121,61 +162,132 @@ def information(
     A member whose activations are not finite is NaN, and draws like the others. ValueError if the
     variance is not above 0, a shape does not fit, or there is no draw or generator for a member.
     """
+    from .pairs import components
+
     activations = np.asarray(activations)
     p_x, p_y_given_x = checked(activations, p_x, p_y_given_x, variance)
     counted = p_x > 0
     activations, p_x, p_y_given_x = activations[:, counted], p_x[counted], p_y_given_x[counted]
-    members = len(activations)
     if draws < 1:
         raise ValueError(f"draws is {draws}, expected at least 1")
+    known = components(p_x, p_y_given_x)
+    p_y = p_x @ p_y_given_x
+    out = np.full((len(activations), 2, 2), np.nan)
+    for k, stream in enumerate(_streams(rng, len(activations))):
+        t = activations[k]
+        found = np.empty((draws, 2, len(p_x)))
+        for draw in range(draws):
+            z = stream.normal(0, np.sqrt(variance), t.shape)
+            if np.isfinite(t).all():
+                found[draw] = _terms(t, z, known, p_y_given_x, p_y, variance)
+        if np.isfinite(t).all():
+            out[k] = _stratified(found, p_x)
+    return _in_bits(out)
+
+
+def propagated(
+    centres: NDArray,
+    p_x: ArrayLike,
+    p_y_given_x: ArrayLike,
+    variance: float,
+    rng: np.random.Generator | Sequence[np.random.Generator],
+) -> Information:
+    """I(X;T) and I(T;Y) in bits of a layer that adds Z ~ N(0, ``variance`` I) to noisy centres.
+
+    ``centres`` (member, path, pattern, unit) are what the layer makes, before its own noise, of
+    ``path`` noisy passes of each pattern; the other arguments are those of `information`. The
+    density of T given a pattern is the mixture over its paths, and every component is drawn once:
+    with g_i the mean of r over the paths of draw i's own pattern,
+
+        I(X;T) = sum_i p_i mean[ln g_i - ln sum_yj w_yj r_ij].
+
+    The draws come from the mixtures that they are judged by, so h(T|X) is underestimated, and
+    I(X;T) overestimated, by about (1/2n) (integral E[phi(t-mu)^2] / p(t|x) dt - 1) nats for n
+    paths (a chi-squared divergence): it vanishes as 1/n, and for the first hidden layer, whose
+    centres have no noise, it is 0. The standard error takes a pattern's paths as draws.
+
+    ValueError as for `information`, and for fewer than 2 paths.
+    """
+    from .pairs import components
+
+    centres = np.asarray(centres)
+    if centres.ndim != 4 or centres.shape[1] < 2:
+        raise ValueError(
+            f"centres have shape {centres.shape}, expected (member, path, pattern, unit) "
+            "with at least 2 paths"
+        )
+    p_x, p_y_given_x = checked(centres[:, 0], p_x, p_y_given_x, variance)
+    counted = p_x > 0
+    centres, p_x, p_y_given_x = centres[:, :, counted], p_x[counted], p_y_given_x[counted]
+    paths, patterns = centres.shape[1:3]
+    every = np.tile(p_y_given_x, (paths, 1))
+    known = components(np.tile(p_x / paths, paths), every)
+    p_y = p_x @ p_y_given_x
+    out = np.full((len(centres), 2, 2), np.nan)
+    for k, stream in enumerate(_streams(rng, len(centres))):
+        own = centres[k].astype(float)
+        z = stream.normal(0, np.sqrt(variance), own.shape)
+        if not np.isfinite(own).all():
+            continue
+        flat = own.reshape(paths * patterns, -1)
+        found = _terms(flat, z.reshape(flat.shape), known, every, p_y, variance)
+        found = found.reshape(2, paths, patterns).transpose(1, 0, 2)
+        found[:, 0] += _own_pattern(own, z, variance)
+        out[k] = _stratified(found, p_x)
+    return _in_bits(out)
+
+
+def _own_pattern(centres: Floats, z: Floats, variance: float) -> Floats:
+    """Ln of the mean ratio over the paths of a draw's own pattern: (path, pattern)."""
+    ratios = np.zeros(centres.shape[:2])
+    for other in centres:
+        apart = centres - other
+        ratios += np.exp(-(apart * (apart + 2 * z)).sum(-1) / (2 * variance))
+    return np.asarray(np.log(ratios / len(centres)))
+
+
+def _terms(
+    t: NDArray,
+    z: NDArray,
+    known: "Components",
+    p_y_given_x: Floats,
+    p_y: Floats,
+    variance: float,
+) -> Floats:
+    """-ln sum_yj w_yj r_ij and sum_y p(y|x_i) ln p(y|t)/p(y) at each component's draw: (2, i)."""
+    from .ratios import at_draws
+
+    order = known.order
+    by_label = at_draws(t, z, known, variance)
+    total = by_label.sum(0)
+    posterior = by_label / total / np.where(p_y > 0, p_y, 1)[:, None]
+    found = np.empty((2, len(t)))
+    found[0, order] = -np.log(total)
+    found[1, order] = xlogy(p_y_given_x[order], posterior.T).sum(-1)
+    return found
+
+
+def _stratified(found: Floats, p: Floats) -> Floats:
+    """Estimates and standard errors, (2, 2), of terms ``found`` (draw, 2, pattern), in nats."""
+    draws = len(found)
+    mean = found.mean(0)
+    estimate = mean @ p
+    if draws == 1:
+        variance = ((mean - estimate[:, None]) / np.where(p < 1, 1 - p, 1)) ** 2
+    else:
+        variance = found.var(0, ddof=1)
+    return np.stack([estimate, np.sqrt(variance @ p**2 / draws)])
+
+
+def _streams(
+    rng: np.random.Generator | Sequence[np.random.Generator], members: int
+) -> list[np.random.Generator]:
     streams = [rng] * members if isinstance(rng, np.random.Generator) else list(rng)
     if len(streams) != members:
         raise ValueError(f"{len(streams)} generators for {members} members, expected one for each")
-    out = np.empty((members, 2, 2))
-    for k, stream in enumerate(streams):
-        out[k] = _member(activations[k], p_x, p_y_given_x, variance, stream, draws)
+    return streams
+
+
+def _in_bits(out: Floats) -> Information:
     (i_x, i_y), (error_x, error_y) = out.transpose(1, 2, 0) / np.log(2)
     return Information(i_x, error_x, i_y, error_y)
-
-
-def _member(
-    t: NDArray,
-    p_x: Floats,
-    p_y_given_x: Floats,
-    variance: float,
-    rng: np.random.Generator,
-    draws: int,
-) -> Floats:
-    """Estimates and standard errors (2, 2) in nats of one member ``t`` (pattern, unit)."""
-    order, weights, present = mixture(p_x, p_y_given_x)
-    p_y = p_x @ p_y_given_x
-    tiles, patterns = present.shape[1], order.size
-    noise = np.zeros((tiles, t.shape[1], TILE))
-    centres, sums = np.zeros_like(noise), np.empty((tiles, len(weights), TILE))
-    finite = np.isfinite(t).all()
-    load(t.T.astype(float), order, centres)
-    scale = -min(1 / (2 * variance), np.finfo(float).max)
-    p, p_y_given_x = p_x[order], p_y_given_x[order]
-    mean, squares = np.zeros((2, patterns)), np.zeros((2, patterns))
-    for draw in range(1, draws + 1):
-        z = rng.standard_normal(t.shape)
-        if not finite:
-            continue
-        load(2 * np.sqrt(variance) * z.T, order, noise)
-        ratio_sums(centres, noise, weights, present, scale, sums)
-        by_label = sums.transpose(0, 2, 1).reshape(-1, len(weights))[:patterns]
-        total = by_label.sum(-1)
-        posterior = by_label / total[:, None] / np.where(p_y > 0, p_y, 1)
-        found = np.stack([-np.log(total), xlogy(p_y_given_x, posterior).sum(-1)])
-        # Welford's sums: the mean and the squared deviations from it, draw by draw.
-        change = found - mean
-        mean += change / draw
-        squares += change * (found - mean)
-    if not finite:
-        return np.full((2, 2), np.nan)
-    estimate = mean @ p
-    if draws == 1:
-        spread = ((mean - estimate[:, None]) / np.where(p < 1, 1 - p, 1)) ** 2
-    else:
-        spread = squares / (draws - 1)
-    return np.stack([estimate, np.sqrt(spread @ p**2 / draws)])

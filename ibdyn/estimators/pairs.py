@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..elementary import FAST, exp, like, wide
 from ..sources import SOURCES
 from .digits import finite
+from .protocol import Floats
 
 TILE = 128
 ROWS = 4  # rows of a tile that go together
@@ -23,10 +24,9 @@ ROWS = 4  # rows of a tile that go together
 # N exp(-40) nats: a pattern's own weight is 1, so 1e-14 bits for 4096 patterns. The fourth power
 # is left out earlier, below exp(-84), where float32 would become subnormal and slow.
 FAR, FAR_QUARTER = -40.0, -21.0
-Floats = NDArray[np.float64]
 
 
-class Mixture(NamedTuple):
+class Components(NamedTuple):
     """Weights of the components, by label, in tiles.
 
     ``order`` (pattern,) brings patterns of one label together. ``weights`` (label, tile, TILE)
@@ -39,14 +39,14 @@ class Mixture(NamedTuple):
     present: NDArray[np.bool_]
 
 
-def mixture(p_x: NDArray, p_y_given_x: NDArray) -> Mixture:
+def components(p_x: NDArray, p_y_given_x: NDArray) -> Components:
     """Weights p(x) p(y|x) of ``p_x`` (pattern,) and ``p_y_given_x`` (pattern, label), in tiles."""
     order = np.argsort(p_y_given_x.argmax(-1), kind="stable")
     tiles = -(-order.size // TILE)
     flat = np.zeros((p_y_given_x.shape[1], tiles * TILE))
     flat[:, : order.size] = (p_x[:, None] * p_y_given_x)[order].T
     weights: Floats = flat.reshape(-1, tiles, TILE)
-    return Mixture(order, weights, weights.max(-1) > 0)
+    return Components(order, weights, weights.max(-1) > 0)
 
 
 @njit(**FAST)

@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from .protocol import World
+from .protocol import Estimates, Floats, Limits, Meaning, World, number
 
 # Variances for which float32 neither overflows nor underflows where it matters.
 SINGLE = (1e-12, 1e12)
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,13 @@ class Pairwise:
     published: the upper bound on I(X;T+Z) and the difference of two upper bounds that released
         code reports for I(T+Z;Y), no bound on either side.
 
-    Patterns have no cells, so the counts of cells are NaN.
+    Patterns have no cells, so there are no counts of them.
     """
 
     bound: str
     variance: float
 
+    over_run: ClassVar[bool] = False
     family: ClassVar[str] = "pairwise"
     forms: ClassVar[tuple[str, ...]] = (
         "pairwise-upper-VARIANCE",
@@ -56,7 +55,7 @@ class Pairwise:
     @property
     def name(self) -> str:
         """The estimator's name, with all its parameters."""
-        return f"pairwise-{self.bound}-{repr(float(self.variance)).removesuffix('.0')}"
+        return f"pairwise-{self.bound}-{number(self.variance)}"
 
     @classmethod
     def from_name(cls, name: str) -> "Pairwise":
@@ -68,22 +67,30 @@ class Pairwise:
         raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
 
     @property
-    def meaning(self) -> str:
-        """What the number means, for axes and legends."""
-        return f"I_pairwise ({self.name.removeprefix('pairwise-')})"
+    def meaning(self) -> Meaning:
+        """What the number means."""
+        what = {
+            "upper": "upper bound on the information of T + Z",
+            "lower": "lower bound on the information of T + Z",
+            "published": "upper bound on I(X;T + Z), and no bound but the published difference of "
+            "two upper bounds for I(T + Z;Y)",
+        }[self.bound]
+        return Meaning(
+            f"I_{self.bound}",
+            what,
+            f"Z Gaussian of variance {number(self.variance)}, in the measurement only",
+            f"standard deviation {np.sqrt(self.variance):.3g} of Z, each unit",
+        )
 
-    def information(
-        self, activations: NDArray, limits: tuple[float, float], world: World
-    ) -> NDArray[np.float64]:
-        """I(X;T+Z), I(T+Z;Y) in bits, and NaN for the cells: (member, 4)."""
+    def information(self, activations: NDArray, limits: Limits, world: World) -> Estimates:
+        """The bounds on I(X;T+Z) and I(T+Z;Y): see `Estimator`."""
         found = bounds(activations, world.p_x, world.p_y_given_x, self.variance)
         information_input, information_label = {
             "upper": (found.input_upper, found.label_upper),
             "lower": (found.input_lower, found.label_lower),
             "published": (found.input_upper, found.label_published),
         }[self.bound]
-        no_cells = np.full(len(activations), np.nan)
-        return np.stack([information_input, information_label, no_cells, no_cells], axis=-1)
+        return {"information_input": information_input, "information_label": information_label}
 
 
 class Bounds(NamedTuple):
@@ -147,14 +154,14 @@ def bounds(activations: NDArray, p_x: ArrayLike, p_y_given_x: ArrayLike, varianc
     [0.316051] [0.816882]
     """
     # Compiled code is imported where it runs, so that naming an estimator stays quick.
-    from .pairs import all_bounds, mixture
+    from .pairs import all_bounds, components
 
     activations = np.asarray(activations)
     p_x, p_y_given_x = checked(activations, p_x, p_y_given_x, variance)
     if activations.dtype != np.float32 or not SINGLE[0] <= variance <= SINGLE[1]:
         activations = activations.astype(float, copy=False)
     t = np.ascontiguousarray(activations.transpose(0, 2, 1))
-    order, weights, _ = mixture(p_x, p_y_given_x)
+    order, weights, _ = components(p_x, p_y_given_x)
     largest = weights.max()
     single = (weights / largest).astype(t.dtype)
     scale = t.dtype.type(-min(1 / (8 * variance), np.finfo(float).max))

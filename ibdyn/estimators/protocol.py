@@ -1,21 +1,52 @@
 """What the probes ask of an estimator, and what they tell it."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Estimates = Mapping[str, Floats]
+# Least and greatest value of a layer, one for all members or one for each.
+Limits = tuple[float, float] | tuple[Floats, Floats]
 
-class World(NamedTuple):
-    """What is known of the patterns.
 
-    ``p_x`` (pattern,) and ``p_y_given_x`` (pattern, label) are their exact distribution,
-    ``in_train`` (member, pattern) says which a member trained on.
+class Meaning(NamedTuple):
+    """What an estimator's number means, for axes, legends and tables.
+
+    ``symbol`` stands where a reader would see I ("I_binned"), ``long_name`` says what is measured,
+    ``noise_model`` which noise T carries in it, ``resolution`` which differences count.
     """
 
-    p_x: NDArray[np.float64]
-    p_y_given_x: NDArray[np.float64]
+    symbol: str
+    long_name: str
+    noise_model: str
+    resolution: str
+
+
+def _unknown(*_: object) -> NoReturn:
+    raise ValueError("these activations come without networks, so there is nothing to run again")
+
+
+@dataclass(frozen=True)
+class World:
+    """What is known of the patterns and of the networks around one layer.
+
+    ``p_x`` (pattern,) and ``p_y_given_x`` (pattern, label) are the exact distribution,
+    ``in_train`` (member, pattern) says which a member trained on. ``generators()`` gives a fresh
+    generator for each member, the same at each call; ``paths(count)`` the layer's centres before
+    its own noise in ``count`` noisy passes, (member, path, pattern, unit), and ``noise_variance``
+    that noise.
+    """
+
+    p_x: Floats
+    p_y_given_x: Floats
     in_train: NDArray[np.bool_]
+    generators: Callable[[], Sequence[np.random.Generator]] = _unknown
+    paths: Callable[[int], NDArray] = _unknown
+    noise_variance: float = 0.0
 
 
 class Estimator(Protocol):
@@ -25,13 +56,23 @@ class Estimator(Protocol):
     def name(self) -> str:
         """All parameters, as one word."""
 
-    def information(
-        self, activations: NDArray, limits: tuple[float, float], world: World
-    ) -> NDArray[np.float64]:
-        """I(X;T), I(T;Y) in bits, occupied cells, those with a training pattern: (member, 4).
+    @property
+    def meaning(self) -> Meaning:
+        """What the number means."""
+
+    @property
+    def over_run(self) -> bool:
+        """Whether it is measured when the run is over, with the layer's extremes over the run."""
+
+    def information(self, activations: NDArray, limits: Limits, world: World) -> Estimates:
+        """Estimates by name, each of shape (member,).
+
+        "information_input" I(X;T) and "information_label" I(T;Y), in bits; of one that sorts into
+        cells "occupied_cells" and "occupied_cells_train"; of one that draws
+        "information_input_stderr" and "information_label_stderr".
 
         ``activations`` (member, pattern, unit) of one layer, ``limits`` those of its activation
-        function. NaN for a member whose activations are not finite, and where there are no cells.
+        function, or (member,) those of the run. NaN for a member whose activations are not finite.
         """
 
 
@@ -39,5 +80,10 @@ class Estimator(Protocol):
 class CellEstimator(Estimator, Protocol):
     """An estimator that sorts the patterns into cells."""
 
-    def cells(self, activations: NDArray, limits: tuple[float, float]) -> NDArray[np.int32]:
+    def cells(self, activations: NDArray, limits: Limits) -> NDArray[np.int32]:
         """Cells (member, pattern) of activations (member, pattern, unit)."""
+
+
+def number(value: float) -> str:
+    """Shortest text that reads back as the same number: 0.07, -1, 1e-05."""
+    return repr(float(value)).removesuffix(".0")
