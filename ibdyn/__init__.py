@@ -1,8 +1,8 @@
 """A laboratory for the information dynamics of learning.
 
 `simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset; `save`
-and `load` keep records as NetCDF; `cells` and `measure` look again at a record's networks. What
-needs torch is imported when it is first used.
+and `load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
+networks. What needs torch is imported when it is first used.
 """
 
 from importlib import import_module
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import figures, presets, tasks
     from .config import RunConfig
-    from .replay import cells, measure
+    from .replay import cells, decisions, measure
     from .simulation import simulate
     from .storage import load, save
 
 __all__ = [
     "RunConfig",
     "cells",
+    "decisions",
     "figures",
     "load",
     "measure",
@@ -30,6 +31,7 @@ __all__ = [
 _HOMES = {
     "RunConfig": "config",
     "cells": "replay",
+    "decisions": "replay",
     "load": "storage",
     "measure": "replay",
     "save": "storage",

@@ -45,6 +45,13 @@ def _parameters(run: xr.Dataset, step: int) -> NDArray:
     return np.ascontiguousarray(values, dtype=dtype)
 
 
+def _kept_parameters(run: xr.Dataset, step: int) -> NDArray:
+    parameters = _parameters(run, step)
+    if np.isnan(parameters).all():
+        raise ValueError(f"the record holds no parameters at step {step}")
+    return parameters
+
+
 def nearest_step(run: xr.Dataset, step: int) -> int:
     """The recorded step nearest to ``step``."""
     return int(run.step.sel(step=step, method="nearest"))
@@ -59,9 +66,7 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     chosen = from_name(estimator)
     if not isinstance(chosen, CellEstimator):
         raise ValueError(f"estimator {estimator!r} sorts into no cells, expected a binned one")
-    ensemble, parameters = ensemble_of(run), _parameters(run, step)
-    if np.isnan(parameters).all():
-        raise ValueError(f"the record holds no parameters at step {step}")
+    ensemble, parameters = ensemble_of(run), _kept_parameters(run, step)
     limits: list = [layer.limits for layer in ensemble.architecture.layers]
     if chosen.over_run:
         history = (_parameters(run, step) for step in run.step.values.tolist())
@@ -82,6 +87,25 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
         ("member", "layer", "pattern"),
         name="cell",
         attrs={"long_name": f"cell of the pattern by {estimator}", "units": "1"},
+    )
+
+
+def decisions(run: xr.Dataset, step: int) -> xr.DataArray:
+    """The most probable label of each pattern at a recorded step: dims (member, pattern).
+
+    Raises ValueError for a step without parameters.
+    """
+    ensemble, parameters = ensemble_of(run), _kept_parameters(run, step)
+    parts = [
+        respond(ensemble, parameters[block])[1].argmax(1)
+        for block in probes.blocks(len(parameters))
+    ]
+    return xr.DataArray(
+        np.concatenate(parts),
+        {"member": run.member},
+        ("member", "pattern"),
+        name="decision",
+        attrs={"long_name": "most probable label of the pattern", "units": "1"},
     )
 
 

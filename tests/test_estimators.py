@@ -14,10 +14,20 @@ NAMES = [
     "binned-width-0.07",
     "binned-width-0.1234567890123",
     "binned-extremes-100",
+    "binned-unit-7",
     "binned-quantiles-30",
     "binned-published-50",
 ]
-PAIRWISE = ["pairwise-upper-0.001", "pairwise-lower-1e-05", "pairwise-published-2"]
+OTHERS = [
+    "exact",
+    "quantised-8",
+    "binned-run-100",
+    "pairwise-upper-0.001",
+    "pairwise-lower-1e-05",
+    "pairwise-published-2",
+    "mixture-measured-0.001:3",
+    "mixture-propagated-8",
+]
 
 
 def column(*values):
@@ -29,7 +39,7 @@ def cells(name, t, limits=(-1, 1)):
     return from_name(name).cells(np.asarray(t), limits)[0].tolist()
 
 
-@pytest.mark.parametrize("name", NAMES + PAIRWISE)
+@pytest.mark.parametrize("name", NAMES + OTHERS)
 def test_a_name_is_the_estimator(name):
     assert from_name(name).name == name
     assert from_name(from_name(name).name) == from_name(name)
@@ -49,6 +59,13 @@ def test_a_number_is_read_as_it_was_written():
         ("binned-rang-30", "is none of binned-range-COUNT"),
         ("pairwise-upper-0", "variance is 0.0, expected more than 0"),
         ("pairwise-middle-1", "is none of pairwise-upper-VARIANCE"),
+        ("exact-8", "is none of exact"),
+        ("quantised-0", "quantised has 0 bits, expected 1 to 24"),
+        ("quantised-x", "is none of quantised-BITS"),
+        ("mixture-measured-0:1", "variance is 0.0, expected more than 0"),
+        ("mixture-measured-0.1:0", "measured has count 0, expected at least 1"),
+        ("mixture-propagated-1", "propagated has count 1, expected at least 2"),
+        ("mixture-0.1", "is none of mixture-measured-VARIANCE:DRAWS"),
         ("knn-3", "is unknown, expected one of exact, quantised-BITS, binned-range-COUNT"),
     ],
 )
@@ -82,7 +99,45 @@ def test_extremes_are_those_of_each_member():
     assert found.tolist() == [[0, 1, 1], [0, 1, 1]]
 
 
+def test_each_unit_has_its_own_extremes():
+    t = np.array([[[0.0, 0.0], [1.0, 10.0], [2.0, 20.0], [4.0, 40.0]]])
+    assert cells("binned-unit-2", t) == [0, 0, 1, 1]
+    assert cells("binned-extremes-2", t) == [0, 0, 1, 1]
+    t[..., 0] = [0, 4, 4, 0]
+    assert cells("binned-unit-2", t) == [0, 1, 2, 3]
+    assert cells("binned-extremes-2", t) == [0, 0, 1, 1]
+
+
+def test_limits_over_the_run_are_those_of_each_member():
+    t = np.stack([column(0, 1, 2)[0], column(0, 1, 2)[0]])
+    found = from_name("binned-run-4").cells(t, (np.array([0, 0.0]), np.array([2.0, 8.0])))
+    assert found.tolist() == [[0, 1, 2], [0, 0, 1]]
+
+
+def test_states_are_equal_or_not_to_the_last_bit():
+    a = np.float32(0.1)
+    t = np.array([a, np.nextafter(a, np.float32(1)), a, -a, 0.0, -0.0], np.float32)
+    assert cells("exact", t[None, :, None]) == [0, 1, 0, 2, 3, 3]
+    wide = np.random.default_rng(0).normal(size=(1, 500, 40))
+    wide[:, 250:] = wide[:, :250]
+    wide[0, -1, 39] = np.nextafter(wide[0, -1, 39], 9)
+    assert cells("exact", wide) == [*range(250), *range(249), 250]
+
+
+def test_quantised_states_are_the_nearest_levels():
+    t = np.random.default_rng(0).uniform(-1, 1, 3000)
+    for bits in (1, 3, 8):
+        levels = np.round((t + 1) / 2 * (2**bits - 1)).astype(int)
+        found = from_name(f"quantised-{bits}").cells(column(*t), (-1, 1))[0]
+        pairs = set(zip(levels.tolist(), found.tolist(), strict=True))
+        assert len(pairs) == len(set(levels.tolist())) == len(set(found.tolist()))
+    assert cells("quantised-1", column(-1, -0.1, 0.1, 1)) == [0, 0, 1, 1]
+    assert cells("quantised-1", column(0, 1.4, 1.6, 3), (0, np.inf)) == [0, 0, 1, 1]
+
+
 def test_a_constant_layer_has_one_cell():
+    for name in ("exact", "quantised-8", "binned-unit-30"):
+        assert cells(name, column(2, 2, 2)) == [0, 0, 0]
     assert cells("binned-extremes-30", column(2, 2, 2)) == [0, 0, 0]
     assert cells("binned-quantiles-30", column(2, 2, 2)) == [0, 0, 0]
 
@@ -165,7 +220,8 @@ def test_layers_that_are_not_finite_have_no_cells():
     found = counting.cell_information(
         from_name("binned-range-30").cells(t, (-1, 1)), *even(5), in_train
     )
-    assert np.isnan(found).all(1).tolist() == [False, True, True, False]
+    for values in found.values():
+        assert np.isnan(values).tolist() == [False, True, True, False]
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -178,10 +234,10 @@ def test_counted_information_is_the_exact_information_of_the_cells(labels):
     in_train = rng.random((4, 500)) < 0.3
     found = counting.cell_information(cells, p_x, p, in_train)
     i_x, i_y = information.of_cells(cells, p_x, p)
-    assert found[:, 0] == pytest.approx(i_x, abs=1e-12)
-    assert found[:, 1] == pytest.approx(i_y, abs=1e-12)
-    assert found[:, 2].tolist() == information.occupied(cells).tolist()
-    assert found[:, 3].tolist() == information.occupied(cells, in_train).tolist()
+    assert found["information_input"] == pytest.approx(i_x, abs=1e-12)
+    assert found["information_label"] == pytest.approx(i_y, abs=1e-12)
+    assert found["occupied_cells"].tolist() == information.occupied(cells).tolist()
+    assert found["occupied_cells_train"].tolist() == information.occupied(cells, in_train).tolist()
 
 
 def even(n):
@@ -214,6 +270,38 @@ def test_one_tanh_neuron_has_its_closed_form(w):
     i_x, _ = information.of_cells(found, *even(n))
     # Stratified points: each cell's share is off by at most 1/n, so H by 30 log2(n)/n.
     assert i_x[0] == pytest.approx(information.entropy(p), abs=30 * np.log2(n) / n)
+
+
+@pytest.mark.parametrize(
+    ("w", "printed"), [(0.1, 1.144), (1, 3.325), (10, 5.114), (100, 6.796), (1000, 8.459)]
+)
+def test_one_relu_neuron_has_its_closed_form(w, printed):
+    """relu(w x), x ~ N(0, 1), cells of width d: Phi((i + 1) d / w) - Phi(i d / w), half at 0."""
+    width = 2 / 30
+    edges = norm.cdf(np.arange(int(6 * w / width) + 2) * width / w)
+    p = np.diff(edges)
+    p[0] += 0.5
+    assert information.entropy(p) == pytest.approx(printed, abs=5e-4)
+    n = 100_000
+    t = np.maximum(w * norm.ppf((np.arange(n) + 0.5) / n), 0)
+    found = from_name(f"binned-width-{width}").cells(column(*t), (0, np.inf))
+    i_x, _ = information.of_cells(found, *even(n))
+    # Stratified points: each cell's share is off by at most 1/n, by which -p ln p changes by less
+    # than (1 + ln n)/n; but a thousand cells of few points each cannot all be off one way.
+    cells_hit = information.occupied(found)[0]
+    assert i_x[0] == pytest.approx(information.entropy(p), abs=cells_hit * np.log2(n * np.e) / n)
+
+
+def test_a_gaussian_in_narrow_cells_has_its_differential_entropy():
+    n = 200_000
+    x = norm.ppf((np.arange(n) + 0.5) / n)
+    i_x, _ = information.of_cells(
+        from_name("binned-width-0.1").cells(column(*x), (-np.inf, np.inf)), *even(n)
+    )
+    exact = information.entropy(np.diff(norm.cdf(np.arange(-80, 81) * 0.1)))
+    assert exact == pytest.approx(5.3696, abs=5e-5)
+    assert exact == pytest.approx(np.log2(2 * np.pi * np.e) / 2 - np.log2(0.1), abs=1e-3)
+    assert i_x[0] == pytest.approx(exact, abs=100 * np.log2(n * np.e) / n)
 
 
 def test_permuting_units_or_patterns_changes_nothing():
