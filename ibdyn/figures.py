@@ -6,157 +6,27 @@ each; bands and bars are 95 % intervals of the mean over members.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, SymLogNorm
 
 from theory import phases
 from theory.fitting import mean_interval
 
-MARKERS = "osD^vP*X<>"
+from .marks import axis_label, layer_colours, layer_label
+from .planes import choose_estimator, estimator_planes, information_paths, information_plane
 
-
-def axis_label(variable: xr.DataArray) -> str:
-    """Long name and units of a variable, as an axis says them."""
-    units = variable.attrs.get("units", "1")
-    name = variable.attrs.get("long_name", str(variable.name))
-    return name if units == "1" else f"{name} [{units}]"
-
-
-def layer_colours(run: xr.Dataset) -> list[tuple[float, float, float, float]]:
-    """A colour for each layer, from dark next to the input to light at the output."""
-    return [tuple(c) for c in mpl.colormaps["viridis"](np.linspace(0, 0.92, run.sizes["layer"]))]
-
-
-def choose_estimator(run: xr.Dataset, estimator: str | None) -> xr.Dataset:
-    """The record under one estimator, its first by default; ValueError if it has no such."""
-    known = run.estimator.values.tolist()
-    estimator = known[0] if estimator is None else estimator
-    if estimator not in known:
-        raise ValueError(f"estimator {estimator!r} is not in the record, expected one of {known}")
-    return run.sel(estimator=estimator)
-
-
-def _information_labels(run: xr.Dataset) -> dict[str, str]:
-    symbol, _, kind = (str(run.symbol.item()) if "symbol" in run.coords else "I").partition("_")
-    symbol = rf"${symbol}_\mathrm{{{kind}}}$" if kind else symbol
-    return {
-        "xlabel": f"encoder information {symbol}(X;T), {run.estimator.item()} [bit]",
-        "ylabel": f"decoder information {symbol}(T;Y) [bit]",
-    }
-
-
-def _draw_limits(run: xr.Dataset, ax: Axes) -> None:
-    ceiling, limit = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
-    ax.axhline(limit, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * limit, 1.06 * limit))
-
-
-def information_plane(
-    run: xr.Dataset,
-    *,
-    epochs: Sequence[float] = (0, 400, 9000),
-    estimator: str | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> Sequence[Axes]:
-    """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour.
-
-    Dotted lines are the ceilings log2(patterns) and I(X;Y).
-    """
-    run = choose_estimator(run, estimator)
-    if axes is None:
-        width = 1.2 + 3.6 * len(epochs)
-        _, grid = plt.subplots(
-            1, len(epochs), figsize=(width, 4), sharey=True, squeeze=False, layout="constrained"
-        )
-        axes = list(grid[0])
-    labels = _information_labels(run)
-    for ax, epoch in zip(axes, epochs, strict=True):
-        frame = run.isel(step=int(np.abs(run.epoch.values - epoch).argmin()))
-        _draw_limits(run, ax)
-        for colour, marker, layer in zip(
-            layer_colours(run), _markers(run), run.layer.values, strict=True
-        ):
-            one = frame.sel(layer=layer)
-            ax.scatter(
-                one.information_input,
-                one.information_label,
-                color=colour,
-                marker=marker,
-                s=26,
-                alpha=0.8,
-                linewidths=0.3,
-                edgecolors="white",
-                label=layer_label(run, layer),
-            )
-        ax.set(title=f"epoch {frame.epoch.item():g}", xlabel=labels["xlabel"])
-    axes[0].set_ylabel(labels["ylabel"])
-    axes[-1].legend(title=f"{run.sizes['member']} members", fontsize="small", loc="lower right")
-    return axes
-
-
-def layer_label(run: xr.Dataset, layer: str) -> str:
-    """Name and width of a layer, for legends."""
-    return f"{layer} ({run.width.sel(layer=layer).item()} units)"
-
-
-def _markers(run: xr.Dataset) -> list[str]:
-    return [MARKERS[i % len(MARKERS)] for i in range(run.sizes["layer"])]
-
-
-def information_paths(
-    run: xr.Dataset, *, estimator: str | None = None, ax: Axes | None = None
-) -> Axes:
-    """Each layer's mean path through the information plane, with the epoch as colour.
-
-    Crosses along the paths are 95 % intervals of both means.
-    """
-    run = choose_estimator(run, estimator)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 5), layout="constrained")
-    _draw_limits(run, ax)
-    x, y = mean_interval(run.information_input), mean_interval(run.information_label)
-    norm = SymLogNorm(10, vmin=0, vmax=max(10.0, float(run.epoch[-1])))
-    colours = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.9, 256)))
-    bars = np.unique(np.linspace(0, run.sizes["step"] - 1, 7).astype(int))
-    for marker, layer in zip(_markers(run), run.layer.values, strict=True):
-        across, up = x.sel(layer=layer), y.sel(layer=layer)
-        ax.plot(across["mean"], up["mean"], color="0.75", linewidth=1, zorder=1)
-        points = ax.scatter(
-            across["mean"],
-            up["mean"],
-            c=run.epoch,
-            norm=norm,
-            cmap=colours,
-            marker=marker,
-            s=18,
-            zorder=2,
-        )
-        ax.errorbar(
-            across["mean"][bars],
-            up["mean"][bars],
-            xerr=(across["high"] - across["mean"])[bars],
-            yerr=(up["high"] - up["mean"])[bars],
-            fmt="none",
-            ecolor="0.35",
-            elinewidth=0.8,
-            zorder=3,
-        )
-        ax.annotate(
-            str(layer),
-            (float(across["mean"][-1]), float(up["mean"][-1])),
-            xytext=(-7, 4),
-            textcoords="offset points",
-            ha="right",
-            fontsize="small",
-        )
-    ax.set(**_information_labels(run))
-    ax.figure.colorbar(points, ax=ax, label="epoch")
-    return ax
+__all__ = [
+    "FIGURES",
+    "choose_estimator",
+    "estimator_planes",
+    "gradient_phases",
+    "information_paths",
+    "information_plane",
+    "learning_curves",
+    "signal_to_noise",
+]
 
 
 def _geometric_band(

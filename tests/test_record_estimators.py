@@ -6,7 +6,7 @@ import pytest
 import ibdyn
 from ibdyn.ensemble import prepare
 from ibdyn.response import respond
-from theory import information
+from theory import information, markov
 
 
 def test_every_estimator_is_one_selection_away(run, config):
@@ -78,15 +78,15 @@ def test_exact_states_obey_the_data_processing_inequality_and_cells_need_not(con
     record = ibdyn.simulate(deep, progress=False)
     exact = record.sel(estimator="exact")
     for variable in ("information_input", "information_label"):
-        assert float(information.processing_violations(exact[variable]).max()) < 1e-12
+        assert float(markov.processing_violations(exact[variable]).max()) < 1e-12
     step = int(record.step[-1])
     states = ibdyn.cells(record, step, "exact").values
-    assert information.refines(states[:, :-1], states[:, 1:]).all()
+    assert markov.refines(states[:, :-1], states[:, 1:]).all()
     decisions = ibdyn.decisions(record, step).values[:, None]
     open_ = information.conditional_entropy(decisions, states, record.p_x.values)
     assert np.abs(open_).max() < 1e-12
     rounded = ibdyn.cells(record, step, "quantised-3").values
-    assert not information.refines(rounded[:, :-1], rounded[:, 1:]).all()
+    assert not markov.refines(rounded[:, :-1], rounded[:, 1:]).all()
     assert (information.conditional_entropy(decisions, rounded, record.p_x.values) > 0.01).any()
 
 

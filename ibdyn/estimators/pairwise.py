@@ -84,7 +84,10 @@ class Pairwise:
 
     def information(self, activations: NDArray, limits: Limits, world: World) -> Estimates:
         """The bounds on I(X;T+Z) and I(T+Z;Y): see `Estimator`."""
-        found = bounds(activations, world.p_x, world.p_y_given_x, self.variance)
+        found = world.once(
+            ("pairwise", self.variance),
+            lambda: bounds(activations, world.p_x, world.p_y_given_x, self.variance),
+        )
         information_input, information_label = {
             "upper": (found.input_upper, found.label_upper),
             "lower": (found.input_lower, found.label_lower),

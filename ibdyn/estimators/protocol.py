@@ -1,13 +1,14 @@
 """What the probes ask of an estimator, and what they tell it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Found = TypeVar("Found")
 Estimates = Mapping[str, Floats]
 # Least and greatest value of a layer, one for all members or one for each.
 Limits = tuple[float, float] | tuple[Floats, Floats]
@@ -47,6 +48,13 @@ class World:
     generators: Callable[[], Sequence[np.random.Generator]] = _unknown
     paths: Callable[[int], NDArray] = _unknown
     noise_variance: float = 0.0
+    found: dict[object, Any] = field(default_factory=dict)
+
+    def once(self, key: object, compute: Callable[[], Found]) -> Found:
+        """What ``compute`` gives, computed once for all estimators of the layer."""
+        if key not in self.found:
+            self.found[key] = compute()
+        return self.found[key]
 
 
 class Estimator(Protocol):

@@ -1,0 +1,199 @@
+"""The information plane of a record: members at an epoch, paths in time, estimators side by side.
+
+Dotted lines are the ceilings log2(patterns) and I(X;Y); bars are 95 % intervals of the mean over
+members.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, SymLogNorm
+
+from theory.fitting import mean_interval
+
+from .marks import layer_colours, layer_label, layer_markers
+
+
+def choose_estimator(run: xr.Dataset, estimator: str | None) -> xr.Dataset:
+    """The record under one estimator, its first by default; ValueError if it has no such."""
+    known = run.estimator.values.tolist()
+    estimator = known[0] if estimator is None else estimator
+    if estimator not in known:
+        raise ValueError(f"estimator {estimator!r} is not in the record, expected one of {known}")
+    return run.sel(estimator=estimator)
+
+
+def _symbol(run: xr.Dataset) -> str:
+    """What the chosen estimator calls information, set as mathematics."""
+    symbol, _, kind = (str(run.symbol.item()) if "symbol" in run.coords else "I").partition("_")
+    return rf"${symbol}_\mathrm{{{kind}}}$" if kind else symbol
+
+
+def _information_labels(run: xr.Dataset) -> dict[str, str]:
+    return {
+        "xlabel": f"encoder information {_symbol(run)}(X;T), {run.estimator.item()} [bit]",
+        "ylabel": f"decoder information {_symbol(run)}(T;Y) [bit]",
+    }
+
+
+def _draw_limits(run: xr.Dataset, ax: Axes) -> None:
+    ceiling, limit = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
+    ax.axhline(limit, color="0.6", linestyle=":", linewidth=1, zorder=0)
+    ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
+    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * limit, 1.06 * limit))
+
+
+def information_plane(
+    run: xr.Dataset,
+    *,
+    epochs: Sequence[float] = (0, 400, 9000),
+    estimator: str | None = None,
+    axes: Sequence[Axes] | None = None,
+) -> Sequence[Axes]:
+    """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour."""
+    run = choose_estimator(run, estimator)
+    if axes is None:
+        width = 1.2 + 3.6 * len(epochs)
+        _, grid = plt.subplots(
+            1, len(epochs), figsize=(width, 4), sharey=True, squeeze=False, layout="constrained"
+        )
+        axes = list(grid[0])
+    labels = _information_labels(run)
+    for ax, epoch in zip(axes, epochs, strict=True):
+        frame = run.isel(step=int(np.abs(run.epoch.values - epoch).argmin()))
+        _draw_limits(run, ax)
+        for colour, marker, layer in zip(
+            layer_colours(run), layer_markers(run), run.layer.values, strict=True
+        ):
+            one = frame.sel(layer=layer)
+            ax.scatter(
+                one.information_input,
+                one.information_label,
+                color=colour,
+                marker=marker,
+                s=26,
+                alpha=0.8,
+                linewidths=0.3,
+                edgecolors="white",
+                label=layer_label(run, layer),
+            )
+        ax.set(title=f"epoch {frame.epoch.item():g}", xlabel=labels["xlabel"])
+    axes[0].set_ylabel(labels["ylabel"])
+    axes[-1].legend(title=f"{run.sizes['member']} members", fontsize="small", loc="lower right")
+    return axes
+
+
+def information_paths(
+    run: xr.Dataset, *, estimator: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Each layer's mean path through the information plane, with the epoch as colour.
+
+    Crosses along the paths are 95 % intervals of both means.
+    """
+    run = choose_estimator(run, estimator)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    _draw_limits(run, ax)
+    x, y = mean_interval(run.information_input), mean_interval(run.information_label)
+    norm = SymLogNorm(10, vmin=0, vmax=max(10.0, float(run.epoch[-1])))
+    colours = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.9, 256)))
+    bars = np.unique(np.linspace(0, run.sizes["step"] - 1, 7).astype(int))
+    for marker, layer in zip(layer_markers(run), run.layer.values, strict=True):
+        across, up = x.sel(layer=layer), y.sel(layer=layer)
+        ax.plot(across["mean"], up["mean"], color="0.75", linewidth=1, zorder=1)
+        points = ax.scatter(
+            across["mean"],
+            up["mean"],
+            c=run.epoch,
+            norm=norm,
+            cmap=colours,
+            marker=marker,
+            s=18,
+            zorder=2,
+        )
+        ax.errorbar(
+            across["mean"][bars],
+            up["mean"][bars],
+            xerr=(across["high"] - across["mean"])[bars],
+            yerr=(up["high"] - up["mean"])[bars],
+            fmt="none",
+            ecolor="0.35",
+            elinewidth=0.8,
+            zorder=3,
+        )
+        ax.annotate(
+            str(layer),
+            (float(across["mean"][-1]), float(up["mean"][-1])),
+            xytext=(-7, 4),
+            textcoords="offset points",
+            ha="right",
+            fontsize="small",
+        )
+    ax.set(**_information_labels(run))
+    ax.figure.colorbar(points, ax=ax, label="epoch")
+    return ax
+
+
+def estimator_planes(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """One plane for each estimator of the record: the mean path of every layer, by colour.
+
+    A path ends in a large mark with its 95 % intervals. Marks are hollow where no member lies
+    below the ceiling log2(patterns): there the estimator only tells all patterns apart.
+    """
+    names = run.estimator.values.tolist()
+    if axes is None:
+        columns = min(len(names), 3)
+        rows = -(-len(names) // columns)
+        _, grid = plt.subplots(
+            rows,
+            columns,
+            figsize=(1.6 + 3.3 * columns, 0.6 + 2.7 * rows),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for spare in grid.flat[len(names) :]:
+            spare.set_visible(False)
+        axes = list(grid.flat[: len(names)])
+    for ax, name in zip(axes, names, strict=True):
+        one = run.sel(estimator=name)
+        _draw_limits(one, ax)
+        x, y = mean_interval(one.information_input), mean_interval(one.information_label)
+        told = (one.resolved == 1).any("member")
+        for colour, marker, layer in zip(
+            layer_colours(run), layer_markers(run), run.layer.values, strict=True
+        ):
+            across, up = x.sel(layer=layer), y.sel(layer=layer)
+            ax.plot(across["mean"], up["mean"], color=colour, linewidth=1, alpha=0.7)
+            sizes = np.where(np.arange(run.sizes["step"]) < run.sizes["step"] - 1, 10, 50)
+            ax.scatter(
+                across["mean"],
+                up["mean"],
+                s=sizes,
+                marker=marker,
+                edgecolors=[colour],
+                linewidths=0.8,
+                facecolors=[colour if t else "white" for t in told.sel(layer=layer).values],
+                label=layer_label(run, layer),
+                zorder=2,
+            )
+            ax.errorbar(
+                across["mean"][-1],
+                up["mean"][-1],
+                xerr=(across["high"] - across["mean"])[-1],
+                yerr=(up["high"] - up["mean"])[-1],
+                fmt="none",
+                ecolor="0.3",
+                elinewidth=0.8,
+                zorder=3,
+            )
+        ax.set_title(f"{_symbol(one)}: {name}", fontsize="medium")
+        ax.set_xlabel(f"{_symbol(one)}(X;T) [bit]")
+        ax.set_ylabel(f"{_symbol(one)}(T;Y) [bit]")
+    axes[0].legend(fontsize="x-small", loc="lower right", title="layer", title_fontsize="x-small")
+    return axes

@@ -1,0 +1,117 @@
+"""Many answers to one question: every estimator where the truth is known, and on one ensemble.
+
+    python -m simulations.estimators --scale quick --out results
+
+The first figure and ``known_answers.csv`` (estimate, truth, standard error) hold each estimator
+against closed forms: two points and a hypercube in Gaussian noise, Gaussian pairs, and the one
+tanh or ReLU neuron of Saxe et al. 2018. The second shows one trained ensemble, the preset
+``szt2017-paper``, under all of them side by side on the information plane; its record is
+``estimators.nc``. Printed are, for each estimator, the final information of every layer, how far a
+layer exceeds the one before it against the data processing inequality, and, where patterns are
+sorted into cells, how many bits of the network's decision the cells leave open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import tyro
+import xarray as xr
+
+import ibdyn
+from ibdyn import figures, output
+from ibdyn.config import ScheduleConfig
+from ibdyn.estimators import CellEstimator, from_name
+from ibdyn.presets import preset
+from simulations import known_answers
+from theory.information import conditional_entropy
+from theory.markov import processing_violations
+
+SCALES = {"smoke": (3, 20, 3), "quick": (10, 3000, 12), "paper": (50, 10_000, 40)}
+ESTIMATORS = (
+    "exact",
+    "quantised-8",
+    "binned-range-30",
+    "binned-width-0.07",
+    "binned-quantiles-30",
+    "binned-unit-30",
+    "pairwise-lower-0.001",
+    "pairwise-upper-0.001",
+    "mixture-measured-0.001:2",
+)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Every estimator where the truth is known, and side by side on one ensemble."""
+
+    scale: Literal["smoke", "quick", "paper"] = "quick"
+    """smoke: seconds; quick: 10 members to epoch 3000; paper: 50 members to epoch 10 000."""
+    out: Path = Path("results")
+    """Folder for the table, the record and the figures."""
+    seed: int = 0
+    """Root of all random streams."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure what is known, train, measure, draw, and print what was found."""
+    arguments = tyro.cli(Arguments, args=argv, description=__doc__)
+    folder = arguments.out
+    files = [folder / name for name in ("known_answers.csv", "known_answers.png", "estimators.nc")]
+    for file in files:
+        output.check_writable(file)
+    table = known_answers.table(scale=arguments.scale, seed=arguments.seed)
+    known_answers.write(table, files[0])
+    run = trained(arguments)
+    ibdyn.save(run, files[2])
+    files.append(folder / "estimators.png")
+    with plt.rc_context({"backend": "agg"}):
+        known_answers.draw(table).savefig(files[1], dpi=150)
+        figures.estimator_planes(run)[0].figure.savefig(files[3], dpi=150)
+        plt.close("all")
+    print(summary(run))
+    print("wrote", *(str(file) for file in files), sep="\n  ")
+
+
+def trained(arguments: Arguments) -> xr.Dataset:
+    """The record of one ensemble under all estimators."""
+    members, epochs, count = SCALES[arguments.scale]
+    config = preset("szt2017-paper").model_copy(
+        update={
+            "members": members,
+            "epochs": epochs,
+            "seed": arguments.seed,
+            "schedule": ScheduleConfig(count=count, extra=(0, epochs)),
+            "estimators": ESTIMATORS,
+        }
+    )
+    command = f"python -m simulations.estimators --scale {arguments.scale} --seed {arguments.seed}"
+    return ibdyn.simulate(config, command=command)
+
+
+def summary(run: xr.Dataset) -> str:
+    """Final information by layer, the largest violation in the run, and H(decision | cell)."""
+    last = run.isel(step=-1)
+    step = int(last.step)
+    decisions = ibdyn.decisions(run, step).values[:, None]
+    worst = processing_violations(run.information_input.mean("member")).max(("step", "layer"))
+    width = max(len(name) for name in run.estimator.values)
+    layers = "".join(f"{layer:>8}" for layer in run.layer.values)
+    lines = [f"mean I(X;T) at epoch {last.epoch.item():g}, bit", f"{'':{width}}{layers}   excess"]
+    for name in run.estimator.values:
+        bits = last.information_input.sel(estimator=name).mean("member").values
+        row = "".join(f"{value:8.3f}" for value in bits)
+        lines.append(f"{name:{width}}{row}{worst.sel(estimator=name).item():9.4f}")
+    lines += ["", "mean H(decision | cell), bit", f"{'':{width}}{layers}"]
+    for name in run.estimator.values:
+        if isinstance(from_name(name), CellEstimator):
+            cells = ibdyn.cells(run, step, name).values
+            bits = conditional_entropy(decisions, cells, run.p_x.values).mean(0)
+            lines.append(f"{name:{width}}" + "".join(f"{value:8.4f}" for value in bits))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
