@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import plain, timing
+from benchmarks import estimators, plain, plain_estimators, timing
 from benchmarks.training import ours, study, theirs
 from ibdyn.estimators import Binned
 from ibdyn.estimators.counting import cell_information
@@ -25,6 +25,44 @@ def test_both_sides_measure_the_same_information():
         for by_bytes in (False, True):
             expected = plain.information(t[0], edges, labels, by_bytes)
             assert found[0, 0] + found[0, 1] == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """The benchmark's network on 512 patterns, and its layers at the start."""
+    ensemble = study(members=1, task={"name": "majority", "bits": 9})
+    return ensemble, respond(ensemble, ensemble.initial)[0]
+
+
+def test_both_sides_of_every_estimator_answer_the_same(layers):
+    torch.set_num_threads(1)
+    cases = estimators.of_layers(*layers) | estimators.of_samples(300, 5)
+    assert len(cases) == 9
+    for name, case in cases.items():
+        assert case.ours() == pytest.approx(case.plain(), abs=case.tolerance), name
+
+
+def test_the_bounds_are_those_of_float64_within_a_millionth_of_a_bit(layers):
+    found = estimators.errors(*layers)
+    assert found["ours"] < 1e-6
+    # Products of 10 units err by 2^-24 of up to 10, in units of the noise by 3e-4.
+    assert found["ours"] < found["plain"] < 3e-4
+
+
+def test_the_reference_knows_two_points():
+    t = np.array([[0.0], [2.0]], np.float32)
+    found = plain_estimators.pairwise_reference(t, 1)
+    closed = [1 - np.log2(1 + np.exp(-4 / q)) for q in (8, 2)]
+    assert found == pytest.approx(closed, abs=1e-12)
+
+
+def test_the_table_has_both_sides_and_their_ratio(capsys, layers):
+    case = estimators.Case(lambda: np.ones(2), lambda: np.array([1.0, 1.5]), 1.0)
+    ratio = estimators.compare("one", case, 1)
+    name, *numbers = capsys.readouterr().out.split()
+    assert name == "one"
+    assert float(numbers[2]) == pytest.approx(ratio, rel=0.01)
+    assert float(numbers[3]) == 0.5
 
 
 def test_both_sides_make_the_same_number_of_steps_and_learn():
