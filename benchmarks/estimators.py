@@ -43,17 +43,21 @@ def of_layers(ensemble: Ensemble, activations: Sequence[NDArray]) -> dict[str, C
     layers = [np.ascontiguousarray(t[:1]) for t in activations]
     limits = [layer.limits for layer in ensemble.architecture.layers]
 
+    def told(policy: Binned, t: NDArray, ends: tuple[float, float]) -> list[float]:
+        found = policy.information(t, ends, world)
+        return [found["information_input"][0], found["information_label"][0]]
+
     def binned(policy: Binned) -> Case:
         pairs = list(zip(layers, limits, strict=True))
         return Case(
             lambda: np.array([plain.binned(t[0], labels, policy, ends) for t, ends in pairs]),
-            lambda: np.array([policy.information(t, ends, world)[0, :2] for t, ends in pairs]),
+            lambda: np.array([told(policy, t, ends) for t, ends in pairs]),
             1e-10,
         )
 
     def drawn() -> NDArray:
         rng = np.random.default_rng(0)
-        found = [mixture.information(t, *world[:2], VARIANCE, rng) for t in layers]
+        found = [mixture.information(t, task.p_x, task.p_y_given_x, VARIANCE, rng) for t in layers]
         return np.array([[each.input[0], each.label[0]] for each in found])
 
     def plainly_drawn() -> NDArray:
@@ -61,7 +65,7 @@ def of_layers(ensemble: Ensemble, activations: Sequence[NDArray]) -> dict[str, C
         return np.array([plain.mixture(t[0], labels, VARIANCE, rng) for t in layers])
 
     def all_bounds() -> NDArray:
-        return np.array([bounds(t, *world[:2], VARIANCE) for t in layers])[:, :4, 0]
+        return np.array([bounds(t, task.p_x, task.p_y_given_x, VARIANCE) for t in layers])[:, :4, 0]
 
     return {policy.name: binned(policy) for policy in POLICIES} | {
         INPUT_BOUNDS: Case(

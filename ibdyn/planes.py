@@ -153,7 +153,6 @@ def estimator_planes(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> 
             columns,
             figsize=(1.6 + 3.3 * columns, 0.6 + 2.7 * rows),
             sharex=True,
-            sharey=True,
             squeeze=False,
             layout="constrained",
         )
@@ -192,6 +191,9 @@ def estimator_planes(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> 
                 elinewidth=0.8,
                 zorder=3,
             )
+        # Bounds on I(T;Y) may lie far outside of 0 and I(X;Y).
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, float(y["mean"].min()) - 0.1), max(high, float(y["mean"].max()) + 0.1))
         ax.set_title(f"{_symbol(one)}: {name}", fontsize="medium")
         ax.set_xlabel(f"{_symbol(one)}(X;T) [bit]")
         ax.set_ylabel(f"{_symbol(one)}(T;Y) [bit]")

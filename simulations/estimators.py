@@ -25,7 +25,8 @@ from ibdyn import figures, output
 from ibdyn.config import ScheduleConfig
 from ibdyn.estimators import CellEstimator, from_name
 from ibdyn.presets import preset
-from simulations import known_answers
+from simulations import known_answers_figure
+from simulations.known_answers import known_answers
 from theory.information import conditional_entropy
 from theory.markov import processing_violations
 
@@ -36,9 +37,9 @@ ESTIMATORS = (
     "binned-range-30",
     "binned-width-0.07",
     "binned-quantiles-30",
-    "binned-unit-30",
     "pairwise-lower-0.001",
     "pairwise-upper-0.001",
+    "pairwise-published-0.001",
     "mixture-measured-0.001:2",
 )
 
@@ -62,15 +63,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = [folder / name for name in ("known_answers.csv", "known_answers.png", "estimators.nc")]
     for file in files:
         output.check_writable(file)
-    table = known_answers.table(scale=arguments.scale, seed=arguments.seed)
-    known_answers.write(table, files[0])
+    answers = known_answers(thinned=arguments.scale == "smoke", seed=arguments.seed)
+    answers.to_dataframe().to_csv(files[0], index=False)
     run = trained(arguments)
     ibdyn.save(run, files[2])
     files.append(folder / "estimators.png")
     with plt.rc_context({"backend": "agg"}):
-        known_answers.draw(table).savefig(files[1], dpi=150)
-        figures.estimator_planes(run)[0].figure.savefig(files[3], dpi=150)
-        plt.close("all")
+        known_answers_figure.draw(answers).savefig(files[1], dpi=150)
+        plt.close()
+        figures.estimator_planes(run)
+        plt.savefig(files[3], dpi=150)
+        plt.close()
     print(summary(run))
     print("wrote", *(str(file) for file in files), sep="\n  ")
 

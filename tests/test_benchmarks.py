@@ -24,7 +24,8 @@ def test_both_sides_measure_the_same_information():
         found = cell_information(cells, task.p_x, task.p_y_given_x, ensemble.in_train)
         for by_bytes in (False, True):
             expected = plain.information(t[0], edges, labels, by_bytes)
-            assert found[0, 0] + found[0, 1] == pytest.approx(expected, abs=1e-10)
+            both = found["information_input"][0] + found["information_label"][0]
+            assert both == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.fixture(scope="module")

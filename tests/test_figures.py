@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from ibdyn import figures
+import ibdyn
+from ibdyn import figures, marks
 from theory import phases
 
 
@@ -78,6 +79,29 @@ def test_an_unknown_estimator_is_refused(run):
 
 
 def test_layers_have_colours_and_markers_of_their_own(run):
-    assert len(set(figures.layer_colours(run))) == run.sizes["layer"]
-    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in figures.layer_colours(run)]
+    assert len(set(marks.layer_colours(run))) == run.sizes["layer"]
+    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in marks.layer_colours(run)]
     assert (np.diff(lightness) > 0.05).all()
+
+
+def test_estimators_have_a_plane_each_with_their_own_symbol(run):
+    added = ibdyn.measure(run, ["exact", "pairwise-lower-0.001"])
+    axes = figures.estimator_planes(added)
+    assert len(axes) == 4
+    assert [ax.get_title() for ax in axes] == [
+        "$I_\\mathrm{binned}$: binned-range-30",
+        "$I_\\mathrm{binned}$: binned-width-0.07",
+        "$I_\\mathrm{exact}$: exact",
+        "$I_\\mathrm{lower}$: pairwise-lower-0.001",
+    ]
+    for ax, name in zip(axes, added.estimator.values, strict=True):
+        one = added.sel(estimator=name).mean("member")
+        paths = [p for p in ax.collections if len(p.get_offsets()) == run.sizes["step"]]
+        for path, layer in zip(paths, run.layer.values, strict=True):
+            expected = one.sel(layer=layer)
+            assert np.allclose(path.get_offsets()[:, 0], expected.information_input)
+            assert np.allclose(path.get_offsets()[:, 1], expected.information_label)
+        low, high = ax.get_ylim()
+        assert low < float(one.information_label.min())
+        assert high > float(one.information_label.max())
+    assert all((face == 1).all() for face in axes[2].collections[0].get_facecolors())

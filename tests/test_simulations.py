@@ -7,7 +7,7 @@ import pytest
 
 import ibdyn
 from ibdyn.presets import preset
-from simulations import information_plane, stored_result
+from simulations import estimators, information_plane, stored_result
 
 
 def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
@@ -19,6 +19,27 @@ def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
     printed = capsys.readouterr().out
     value = float(run.information_input.isel(step=-1, estimator=0, layer=-1).mean())
     assert f"{value:.3f} +-" in printed
+
+
+def test_estimators_are_compared_with_the_truth_and_with_each_other(tmp_path, capsys):
+    estimators.main(["--scale", "smoke", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    with open(tmp_path / "known_answers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["case"] for row in rows}) == 6
+    for row in rows:
+        error = float(row["standard_error"] or "nan")
+        if row["estimator"] == "mixture":
+            assert abs(float(row["estimate"]) - float(row["truth"])) < 5 * error
+        elif row["estimator"].startswith("pairwise"):
+            above = float(row["estimate"]) > float(row["truth"])
+            assert above == (row["kind"] == "upper bound")
+    run = ibdyn.load(tmp_path / "estimators.nc")
+    assert tuple(run.estimator.values) == estimators.ESTIMATORS
+    for name in ("known_answers.png", "estimators.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    for name in estimators.ESTIMATORS:
+        assert name in printed
 
 
 def test_the_published_table_has_every_layer_at_every_epoch():
