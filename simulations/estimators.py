@@ -27,7 +27,7 @@ from ibdyn.estimators import CellEstimator, from_name
 from ibdyn.presets import preset
 from simulations import known_answers_figure
 from simulations.known_answers import known_answers
-from theory.information import conditional_entropy
+from theory.information import entropy_given_cells
 from theory.markov import processing_violations
 
 SCALES = {"smoke": (3, 20, 3), "quick": (10, 3000, 12), "paper": (50, 10_000, 40)}
@@ -111,7 +111,7 @@ def summary(run: xr.Dataset) -> str:
     for name in run.estimator.values:
         if isinstance(from_name(name), CellEstimator):
             cells = ibdyn.cells(run, step, name).values
-            bits = conditional_entropy(decisions, cells, run.p_x.values).mean(0)
+            bits = entropy_given_cells(decisions, cells, run.p_x.values).mean(0)
             lines.append(f"{name:{width}}" + "".join(f"{value:8.4f}" for value in bits))
     return "\n".join(lines)
 

@@ -83,11 +83,11 @@ def test_exact_states_obey_the_data_processing_inequality_and_cells_need_not(con
     states = ibdyn.cells(record, step, "exact").values
     assert markov.refines(states[:, :-1], states[:, 1:]).all()
     decisions = ibdyn.decisions(record, step).values[:, None]
-    open_ = information.conditional_entropy(decisions, states, record.p_x.values)
+    open_ = information.entropy_given_cells(decisions, states, record.p_x.values)
     assert np.abs(open_).max() < 1e-12
     rounded = ibdyn.cells(record, step, "quantised-3").values
     assert not markov.refines(rounded[:, :-1], rounded[:, 1:]).all()
-    assert (information.conditional_entropy(decisions, rounded, record.p_x.values) > 0.01).any()
+    assert (information.entropy_given_cells(decisions, rounded, record.p_x.values) > 0.01).any()
 
 
 def test_decisions_are_those_of_the_error_rate(run):

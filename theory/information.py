@@ -6,7 +6,7 @@ nothing is clipped: a value below zero by rounding comes out as it is.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
+from scipy.special import rel_entr, xlogy
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,59 @@ def mutual_information(p_xy: ArrayLike, *, base: float = 2) -> Floats:
         + entropy(p_xy.sum(-2), base=base)
         - entropy(joint, base=base)
     )
+
+
+def conditional_entropy(p_xy: ArrayLike, *, base: float = 2) -> Floats:
+    """H(X|Y) = H(X,Y) - H(Y) of joint distributions of shape (..., x, y).
+
+    >>> print(conditional_entropy([[0.25, 0.0], [0.25, 0.5]]))
+    0.5
+    """
+    p_xy = np.asarray(p_xy, dtype=float)
+    joint = p_xy.reshape(*p_xy.shape[:-2], -1)
+    return entropy(joint, base=base) - entropy(p_xy.sum(-2), base=base)
+
+
+def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
+    """D(p||q) = sum p log(p/q) of distributions along ``axis``; infinite where q is 0 and p not.
+
+    >>> print(kl_divergence([1.0, 0.0], [0.5, 0.5]))
+    1.0
+    """
+    return rel_entr(np.asarray(p, dtype=float), np.asarray(q, dtype=float)).sum(axis) / np.log(base)
+
+
+def conditional_information(p_xyz: ArrayLike, *, base: float = 2) -> Floats:
+    """I(X;Y|Z) = H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z) of joint distributions (..., x, y, z).
+
+    Two fair coins are independent, until their parity is known:
+
+    >>> parity = np.array([[[0.25, 0], [0, 0.25]], [[0, 0.25], [0.25, 0]]])
+    >>> print(mutual_information(parity.sum(-1)), conditional_information(parity))
+    0.0 1.0
+    """
+    p = np.asarray(p_xyz, dtype=float)
+    flat = p.shape[:-3]
+
+    def h(marginal: Floats) -> Floats:
+        return entropy(marginal.reshape(*flat, -1), base=base)
+
+    return h(p.sum(-2)) + h(p.sum(-3)) - h(p) - h(p.sum((-2, -3)))
+
+
+def of_encoder(
+    p_t_given_x: ArrayLike, p_x: ArrayLike, p_y_given_x: ArrayLike
+) -> tuple[Floats, Floats]:
+    """I(X;T) and I(T;Y), in bits, of stochastic encoders p(t|x), T depending on Y through X alone.
+
+    ``p_t_given_x`` (..., pattern, t), ``p_x`` (pattern,) and ``p_y_given_x`` (pattern, label); both
+    results have shape (...). The deterministic case is `of_cells`.
+
+    >>> print(*of_encoder(np.eye(2), [0.5, 0.5], np.eye(2)))
+    1.0 1.0
+    """
+    p_tx = np.swapaxes(np.asarray(p_t_given_x, dtype=float), -1, -2) * np.asarray(p_x, dtype=float)
+    return mutual_information(p_tx), mutual_information(p_tx @ np.asarray(p_y_given_x, dtype=float))
 
 
 class Groups:
@@ -97,7 +150,7 @@ def occupied(cells: NDArray[np.integer], among: NDArray[np.bool_] | None = None)
     return groups.by_row(counted)
 
 
-def conditional_entropy(
+def entropy_given_cells(
     values: NDArray[np.integer], cells: NDArray[np.integer], p_x: ArrayLike
 ) -> Floats:
     """H(V|T), in bits, of integer functions ``values`` and ``cells`` (..., pattern) of the pattern.
@@ -105,16 +158,21 @@ def conditional_entropy(
     With a network's decisions for V it says how much of them the cells leave open: nothing, were
     the cells the states that the decisions are made from.
 
-    >>> print(conditional_entropy(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), np.full(4, 0.25)))
+    >>> print(entropy_given_cells(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), np.full(4, 0.25)))
     0.5
     """
-    values, cells = np.broadcast_arrays(values, cells)
-    joint = np.unique(np.stack([cells, values], -1).reshape(-1, 2), axis=0, return_inverse=True)[1]
     p_x = np.asarray(p_x, dtype=float)
-    return _entropy_of_cells(joint.reshape(cells.shape), p_x) - _entropy_of_cells(cells, p_x)
+    return _entropy_of_cells(joined(values, cells), p_x) - _entropy_of_cells(cells, p_x)
+
+
+def joined(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Cells of the pair (A, B) of two partitions (..., pattern), as integers."""
+    pairs = np.stack(np.broadcast_arrays(a, b), -1)
+    numbers = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)[1]
+    return numbers.reshape(pairs.shape[:-1])
 
 
 def _entropy_of_cells(cells: NDArray[np.integer], p_x: Floats) -> Floats:
-    groups = Groups(cells)
+    groups = Groups(np.asarray(cells))
     p_t = groups.totals(p_x)
     return groups.by_row(-xlogy(p_t, p_t)) / np.log(2)

@@ -1,10 +1,68 @@
-"""The layers of a network as a Markov chain, and the data processing inequality along it."""
+"""The layers of a network as a Markov chain, and the data processing inequality along it.
+
+Y -> X -> T_1 -> ... -> T_L: each layer is made from the one before alone, so neither what it knows
+of the input nor what it knows of the label can grow with depth (Cover & Thomas 2006, section 2.8).
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .information import occupied
+from .information import entropy, joined, mutual_information, occupied, of_cells, of_encoder
+
+
+def of_layers(
+    cells: NDArray[np.integer], p_x: ArrayLike, p_y_given_x: ArrayLike, layers: Sequence[str]
+) -> xr.Dataset:
+    """The chain of deterministic layers: ``cells`` (layer, ..., pattern) names the cell of each.
+
+    Returned along ``layer``, in bits: ``entropy`` H(T_k), ``information_input`` I(X;T_k),
+    ``information_label`` I(T_k;Y) and ``information_before`` I(T_{k-1};T_k), T_0 being X. If the
+    layers are a chain, the last is H(T_k); where it is less, T_{k-1} does not decide T_k.
+    """
+    p_x, p_y_given_x = np.asarray(p_x, dtype=float), np.asarray(p_y_given_x, dtype=float)
+    found, label = of_cells(cells, p_x, p_y_given_x)
+    identity = np.broadcast_to(np.arange(cells.shape[-1]), cells.shape[1:])
+    before = np.stack([identity, *cells[:-1]])
+    both = of_cells(joined(before, cells), p_x, p_y_given_x)[0]
+    shared = of_cells(before, p_x, p_y_given_x)[0] + found - both
+    return _along_layers(layers, found, found, label, shared)
+
+
+def of_encoders(
+    encoders: Sequence[ArrayLike], p_x: ArrayLike, p_y_given_x: ArrayLike, layers: Sequence[str]
+) -> xr.Dataset:
+    """The chain of stochastic layers: p(t_1|x), p(t_2|t_1), ... as matrices (before, after).
+
+    Returned as by `of_layers`.
+    """
+    p_x = np.asarray(p_x, dtype=float)
+    whole = np.eye(len(p_x))
+    rows = []
+    for encoder in encoders:
+        step = np.asarray(encoder, dtype=float)
+        joint = (p_x @ whole)[:, None] * step
+        whole = whole @ step
+        rows.append(
+            (entropy(p_x @ whole), *of_encoder(whole, p_x, p_y_given_x), mutual_information(joint))
+        )
+    return _along_layers(layers, *(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _along_layers(layers: Sequence[str], *columns: NDArray) -> xr.Dataset:
+    names = {
+        "entropy": "H(T)",
+        "information_input": "I(X;T)",
+        "information_label": "I(T;Y)",
+        "information_before": "I(T_{k-1};T_k)",
+    }
+    chain = xr.Dataset(coords={"layer": list(layers)})
+    for (name, symbol), column in zip(names.items(), columns, strict=True):
+        dims = ("layer", *(f"row_{i}" for i in range(column.ndim - 1)))
+        chain[name] = (dims, column, {"units": "bit", "long_name": symbol})
+    return chain
 
 
 def refines(cells: NDArray[np.integer], coarser: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -16,9 +74,7 @@ def refines(cells: NDArray[np.integer], coarser: NDArray[np.integer]) -> NDArray
     >>> print(refines(np.array([0, 1, 2, 2]), np.array([5, 5, 6, 6])))
     True
     """
-    pairs = np.stack(np.broadcast_arrays(cells, coarser), -1)
-    joint = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)[1]
-    return np.asarray(occupied(joint.reshape(pairs.shape[:-1])) == occupied(pairs[..., 0]))
+    return np.asarray(occupied(joined(cells, coarser)) == occupied(cells))
 
 
 def processing_violations(information: xr.DataArray) -> xr.DataArray:
