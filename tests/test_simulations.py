@@ -7,7 +7,10 @@ import pytest
 
 import ibdyn
 from ibdyn.presets import preset
-from simulations import estimators, information_plane, stored_result
+from simulations import estimators, information_plane, markov_chain, stored_result
+from theory import markov
+
+MEASURED = ("input", "label")
 
 
 def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
@@ -40,6 +43,27 @@ def test_estimators_are_compared_with_the_truth_and_with_each_other(tmp_path, ca
         assert (tmp_path / name).stat().st_size > 10_000
     for name in estimators.ESTIMATORS:
         assert name in printed
+
+
+def test_the_markov_chain_of_exact_states_is_one_and_of_cells_is_drawn_in_red(tmp_path, capsys):
+    markov_chain.main(["--scale", "smoke", "--out", str(tmp_path)])
+    assert "binned-range-30, epoch 20" in capsys.readouterr().out
+    run = ibdyn.load(tmp_path / "markov_chain.nc")
+    step = int(run.step[0])
+    chains = {name: markov_chain.chain_of(run, step, name) for name in markov_chain.ESTIMATORS}
+    figure = markov_chain.draw(run, step, chains)
+    for ax, (name, chain) in zip(figure.axes, chains.items(), strict=True):
+        recorded = run.information_input.sel(estimator=name, step=step).transpose("layer", "member")
+        assert np.allclose(chain.information_input, recorded, atol=1e-12)
+        excess = [markov.processing_violations(chain[f"information_{of}"]) for of in MEASURED]
+        expected = sum(int((each.max("member") > markov_chain.ROUNDING).sum()) for each in excess)
+        red = [text for text in ax.texts if text.get_color() == markov_chain.EXCESS]
+        assert len(red) == expected
+        assert (expected == 0) or name != "exact"
+    markov_chain.main(
+        ["--record", str(tmp_path / "markov_chain.nc"), "--epoch", "0", "--out", str(tmp_path)]
+    )
+    assert "exact, epoch 0" in capsys.readouterr().out
 
 
 def test_the_published_table_has_every_layer_at_every_epoch():
