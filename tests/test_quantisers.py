@@ -92,7 +92,7 @@ def test_homogenised_hard_labels_are_two_cells_however_many_patterns():
 
 
 def test_an_error_below_that_of_x_is_refused():
-    with pytest.raises(ValueError, match="epsilon is 0.05, expected at least 0.1, the label"):
+    with pytest.raises(ValueError, match=r"epsilon is 0\.05, expected at least 0\.1, the"):
         homogenised([[0.45, 0.05], [0.05, 0.45]], [0.2, 0.05])
 
 

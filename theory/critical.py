@@ -11,8 +11,8 @@ from .information import Floats, checked_encoder, checked_joint
 # Singular values below this are the rounding of the first, which is 1.
 ROUNDING = 1e-14
 # Tilts are searched on a logarithmic grid of so many points on either side of none.
-GRID = 1000
-STARTS = 20
+GRID = 300
+STARTS = 10
 # Nearer to p(x) than this, in nats, the ratio is that of the linearised channel but for rounding.
 SMALLEST = 1e-8
 
