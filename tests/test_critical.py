@@ -158,6 +158,14 @@ def test_between_onset_and_instability_a_distant_encoder_is_better():
     assert least(onset) > -1e-12
 
 
+def test_an_x_of_average_labels_dilutes_the_correlation():
+    """Added with probability 1/4, it makes lambda_2 smaller by that share."""
+    p = random_joint(np.random.default_rng(5), 4, 3)
+    diluted = critical_betas(np.concatenate([0.75 * p, 0.25 * p.sum(0, keepdims=True)]))
+    assert diluted.lambda_2 == pytest.approx(0.75 * critical_betas(p).lambda_2.item(), abs=1e-12)
+    assert diluted.eta > diluted.lambda_2
+
+
 def test_copies_of_x_and_labels_that_never_occur_change_nothing():
     p = random_joint(np.random.default_rng(2), 4, 3)
     wider = np.concatenate([p[:, :1], np.zeros((4, 1)), p[:, 1:]], 1)

@@ -54,10 +54,10 @@ def test_two_clusters_need_31_thousand_samples_for_one_bit():
 
 def test_bounds_of_many_numbers_of_clusters_are_those_of_each():
     found = fixed_bounds(1000, [2, 5], 3, delta=0.1)
-    for k, clusters in enumerate((2, 5)):
+    for clusters in (2, 5):
         one = fixed_bounds(1000, clusters, 3, delta=0.1)
-        assert found.label_bound[k] == one.label_bound
-        assert found.input_bound[k] == one.input_bound
+        assert found.label_bound.sel(clusters=clusters) == one.label_bound
+        assert found.input_bound.sel(clusters=clusters) == one.input_bound
 
 
 def test_data_bounds_are_their_printed_formulas():
@@ -88,9 +88,9 @@ def test_an_encoder_that_ignores_x_is_known_without_error():
 
 
 def test_bounds_hold_for_the_worst_of_many_encoders():
-    """All encoders at once, as the worst is chosen after the sample: none of 95 % is broken.
+    """All encoders at once, as the worst is chosen after the sample, which is fair game for them.
 
-    With a slack of more than 10 for the worst, a broken bound has no part in the 5 % allowed.
+    5 % might be broken; as the typical slack is 30 to 200 none is expected to be.
     """
     rng = np.random.default_rng(1)
     p_xy = rng.dirichlet(np.ones(20)).reshape(10, 2)
@@ -117,8 +117,7 @@ def test_bounds_hold_for_the_worst_of_many_encoders():
             assert error_x < fixed.input_bound
             assert error_y < fixed.label_bound
             slack.append(bound.input_bound_mcdiarmid.item() / error_x)
-    assert min(slack) > 2
-    assert 10 < np.median(slack) < 300
+    assert 30 < np.median(slack) < 200
 
 
 @pytest.mark.parametrize("samples", [50, 100, 120])
@@ -196,7 +195,7 @@ def test_bounds_of_the_data_make_a_red_curve_along_an_own_curve():
         },
         {"beta": np.arange(1, 6)},
     )
-    bound = xr.DataArray(bounds, {"beta": curve.beta}, "beta")
+    bound = xr.DataArray(bounds, {"beta": curve.beta}, "beta", attrs=bit)
     red = red_curve(curve, 2 * 10**7, 2, mode="sst_data", label_bound=bound)
     assert red.information_label.values == pytest.approx(np.maximum(share - bounds, 0), abs=1e-15)
     assert red.optimal_information_label == red.information_label.max()
@@ -240,10 +239,24 @@ def test_every_variable_is_in_bits_and_has_a_long_name():
         (lambda: red_curve(bent_curve(), 9, 2, mode="pac"), "mode 'pac' is unknown, expected one"),
         (lambda: red_curve(bent_curve(), 9, 2, constant=0), "constant is 0, expected finite"),
         (lambda: red_curve(bent_curve()[["clusters"]], 9, 2), "curve has clusters, expected 'info"),
-        (lambda: red_curve(coin_curve(), 9, 2, mode="sst_fixed"), "expected 'clusters' too"),
+        (
+            lambda: red_curve(bent_curve().drop_vars("clusters"), 9, 2, mode="sst_fixed"),
+            "expected 'clusters' too",
+        ),
         (
             lambda: red_curve(bent_curve(), 9, 2, mode="sst_data"),
-            r"label_bound has dims None, expected \('beta',\) in mode sst_data",
+            "label_bound is None, expected that of data_bounds in mode sst_data",
+        ),
+        (
+            lambda: red_curve(
+                bent_curve(), 9, 2, mode="sst_data", label_bound=bent_curve(7).information_label
+            ),
+            "beta",
+        ),
+        (lambda: gaps(1.0, 0.5, np.nan, red_curve(coin_curve(), 9, 2)), "total is nan, expected"),
+        (
+            lambda: gaps(xr.DataArray(1, attrs={"units": "nat"}), 0.5, 1, None),
+            "'information_input' has units 'nat', expected 'bit'",
         ),
         (lambda: red_curve(bent_curve().isel(beta=0), 9, 2), r"has dims \(\), expected \('beta'"),
         (

@@ -52,7 +52,7 @@ def test_deterministic_curve_is_the_best_of_all_partitions():
         assert reached.values == pytest.approx(value.min(1), abs=1e-12)
         expected = ALL[value.argmin(1)]
         assert [relabelled(one) for one in found.cell.values] == expected.tolist()
-        assert found.cells.values.tolist() == (expected.max(1) + 1).tolist()
+        assert found.clusters.values.tolist() == (expected.max(1) + 1).tolist()
 
 
 def test_best_quantisers_are_the_best_of_all_partitions():
@@ -113,7 +113,7 @@ def test_few_cells_keep_the_information_of_the_soft_rule():
 )
 def test_deterministic_curve_of_the_soft_rule(betas, cells, information_input, information_label):
     found = deterministic_curve(P_SOFT, betas)
-    assert (found.cells == cells).all()
+    assert (found.clusters == cells).all()
     assert found.information_input.values == pytest.approx(information_input, abs=5e-7)
     assert found.information_label.values == pytest.approx(information_label, abs=5e-7)
 
@@ -133,7 +133,7 @@ def test_hard_labels_jump_at_beta_one():
     h_y = float(entropy([0.3, 0.7]))
     for name in ("information_input", "information_label"):
         assert found[name].values == pytest.approx([0, 0, h_y, h_y], abs=1e-12)
-    assert found.cells.values.tolist() == [1, 1, 2, 2]
+    assert found.clusters.values.tolist() == [1, 1, 2, 2]
     assert (found.cell[-1] == y).all()
 
 

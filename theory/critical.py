@@ -13,6 +13,7 @@ ROUNDING = 1e-14
 # Tilts are searched on a logarithmic grid of so many points on either side of none.
 GRID = 300
 STARTS = 10
+EXTREMES = 100
 # Nearer to p(x) than this, in nats, the ratio is that of the linearised channel but for rounding.
 SMALLEST = 1e-8
 
@@ -132,25 +133,38 @@ def _correlated(p_x: Floats, channel: Floats) -> tuple[Floats, Floats]:
     return values[kept], u[:, kept] / np.sqrt(p_x)[:, None]
 
 
-def _ratio(tilt: Floats, p_x: Floats, channel: Floats) -> tuple[float, Floats]:
-    """KL(qW|p_Y)/KL(q|p_X) of q(x) ~ p(x) exp(tilt), and its gradient by ``tilt``.
+def _divergences(tilt: Floats, p_x: Floats, channel: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of q(x) = p(x) exp(tilt)/Z, tilts (..., x): log q/p (..., x), KL(qW|p_Y), KL(q|p_X) (...).
 
     KL as the sum of p [(1 + e) log(1 + e) - e] of the relative change e: digits are kept near p.
     """
     p_y = p_x @ channel
-    log_x = tilt - logsumexp(tilt, b=p_x)
+    log_x = tilt - logsumexp(tilt, b=p_x, axis=-1, keepdims=True)
     change_x = np.expm1(log_x)
-    p_x_given_y = p_x[:, None] * channel / p_y
-    change_y = change_x @ p_x_given_y
-    lost = p_x @ (xlog1py(1 + change_x, change_x) - change_x)
+    change_y = change_x @ (p_x[:, None] * channel / p_y)
+    left, lost = (
+        (xlog1py(1 + change, change) - change) @ p
+        for change, p in ((change_y, p_y), (change_x, p_x))
+    )
+    return log_x, left, lost
+
+
+def _ratio(tilt: Floats, p_x: Floats, channel: Floats) -> Floats:
+    """KL(qW|p_Y)/KL(q|p_X) of tilts (..., x); 0 where it would be rounding."""
+    _, left, lost = _divergences(tilt, p_x, channel)
+    return np.where(lost < SMALLEST, 0, left / np.maximum(lost, SMALLEST))
+
+
+def _slope(tilt: Floats, p_x: Floats, channel: Floats) -> tuple[float, Floats]:
+    """The ratio of one ``tilt`` (x,) and its gradient (x,)."""
+    log_x, left, lost = _divergences(tilt, p_x, channel)
     if lost < SMALLEST:
         return 0.0, np.zeros(len(p_x))
-    left = p_y @ (xlog1py(1 + change_y, change_y) - change_y)
-    ratio = left / lost
-    log_y = logsumexp(log_x[:, None], axis=0, b=p_x_given_y)
+    ratio = float(left / lost)
+    log_y = logsumexp(log_x[:, None], axis=0, b=p_x[:, None] * channel / (p_x @ channel))
     slope = (channel @ log_y - ratio * log_x) / lost
     q = p_x * np.exp(log_x)
-    return float(ratio), q * (slope - q @ slope)
+    return ratio, q * (slope - q @ slope)
 
 
 def _search_line(p_x: Floats, channel: Floats, function: Floats) -> float:
@@ -165,9 +179,9 @@ def _search_line(p_x: Floats, channel: Floats, function: Floats) -> float:
     for side in (-1, 1):
 
         def lacking(log_size: float, side: int = side) -> float:
-            return -_ratio(side * np.exp(log_size) * function, p_x, channel)[0]
+            return -float(_ratio(side * np.exp(log_size) * function, p_x, channel))
 
-        ratios = np.array([-lacking(size) for size in np.log(sizes)])
+        ratios = _ratio(side * sizes[:, None] * function, p_x, channel)
         best = max(best, float(ratios.max()))
         padded = np.concatenate([[-np.inf], ratios, [-np.inf]])
         peaks = ((ratios >= padded[:-2]) & (ratios >= padded[2:])).nonzero()[0]
@@ -183,20 +197,24 @@ def _search_line(p_x: Floats, channel: Floats, function: Floats) -> float:
 def _search(p_x: Floats, channel: Floats, functions: Floats) -> float:
     """Largest ratio found by BFGS over tilts by combinations of functions of x.
 
-    Of tilts towards and away from each x, and along each function, the best ones are starts.
+    Of tilts towards and away from the x with the most unusual labels, and along each function, the
+    best ones are starts.
     """
-    towards = functions / (functions**2).sum(1, keepdims=True)
+    unusual = (functions**2).sum(1)
+    extreme = np.argsort(-unusual, kind="stable")[:EXTREMES]
+    extreme = extreme[unusual[extreme] > ROUNDING]
+    towards = functions[extreme] / unusual[extreme, None]
     along = np.eye(functions.shape[1])
     directions = np.concatenate([towards, -towards, along, -along])
     tries = np.concatenate([size * directions for size in (0.3, 1, 3, 10)])
 
     def lacking(theta: Floats) -> tuple[float, Floats]:
-        ratio, gradient = _ratio(functions @ theta, p_x, channel)
+        ratio, gradient = _slope(functions @ theta, p_x, channel)
         return -ratio, -gradient @ functions
 
-    first = np.array([lacking(theta)[0] for theta in tries])
-    best = -first.min()
-    for start in tries[np.argsort(first, kind="stable")[:STARTS]]:
+    first = _ratio(tries @ functions.T, p_x, channel)
+    best = first.max()
+    for start in tries[np.argsort(-first, kind="stable")[:STARTS]]:
         found = minimize(lacking, start, jac=True, method="BFGS", options={"gtol": 1e-10})
         best = max(best, -float(found.fun))
     return float(best)

@@ -28,13 +28,15 @@ def fixed_bounds(
         |I(T;Y) - plug-in| <= (3|T| + 2) log m sqrt(log(4/delta)/2m) + ((|Y|+1)(|T|+1) - 4)/m
 
     Dataset of ``input_bound`` and ``label_bound`` in bits, with the dims of ``clusters``: those of
-    a DataArray, ``cluster_count`` for a list.
+    a DataArray, ``clusters`` for a list.
 
     ValueError for fewer than 2 samples, clusters or labels below 1, or delta not between 0 and 1.
     """
     _check(samples, labels, delta)
     if not isinstance(clusters, xr.DataArray):
-        clusters = xr.DataArray(clusters, dims="cluster_count" if np.ndim(clusters) else ())
+        name = {"units": "1", "long_name": "number of clusters"}
+        clusters = xr.Variable("clusters" if np.ndim(clusters) else (), clusters, name)
+        clusters = xr.DataArray(clusters, {"clusters": clusters})
     if not bool((clusters >= 1).all()):
         raise ValueError(f"clusters are {clusters.values}, expected 1 or more")
     rate = np.log(samples) * np.sqrt(np.log(4 / delta) / (2 * samples))
@@ -148,13 +150,11 @@ def red_curve(
         if mode == "sst_fixed":
             clusters = _along_beta(curve, "clusters", units="1")
             penalty = fixed_bounds(samples, clusters, labels, delta=delta).label_bound
-        elif label_bound is None or label_bound.dims != ("beta",):
-            raise ValueError(
-                f"label_bound has dims {getattr(label_bound, 'dims', None)}, expected ('beta',) "
-                "in mode sst_data"
-            )
+        elif label_bound is None:
+            raise ValueError("label_bound is None, expected that of data_bounds in mode sst_data")
         else:
-            penalty = label_bound
+            penalty = _along_beta(xr.Dataset({"label_bound": label_bound}), "label_bound")
+            xr.align(penalty, r, join="exact")
         worst = np.maximum(i_y - penalty, 0)
         best = int(worst.argmax("beta"))
         best_r, best_i = float(r[best]), float(worst[best])
@@ -185,7 +185,18 @@ def gaps(
 
     ``complexity_gap`` = I(X;T) - R*, ``generalisation_gap`` = D - D*, with ``distortion`` D and
     ``optimal_distortion`` D* = I(X;Y) - I*. Dims are those of the arguments.
+
+    ValueError if a DataArray has units other than bits, or ``total`` is not finite and 0 or more.
     """
+    if not 0 <= total < np.inf:
+        raise ValueError(f"total is {total}, expected I(X;Y) in bits")
+    for name, value in (
+        ("information_input", information_input),
+        ("information_label", information_label),
+    ):
+        units = value.attrs.get("units", "bit") if isinstance(value, xr.DataArray) else "bit"
+        if units != "bit":
+            raise ValueError(f"{name!r} has units {units!r}, expected 'bit'")
     distortion = total - information_label
     optimal = total - red.optimal_information_label
     return _described(

@@ -26,8 +26,8 @@ def deterministic_curve(p_xy: ArrayLike, betas: ArrayLike) -> xr.Dataset:
     good encoders that of the widest cells is taken. Costs O(n^2) for n different p(y|x).
 
     Dataset along ``beta``: ``information_input`` = H(T) and ``information_label`` = I(T;Y) in
-    bits, the number of ``cells``, and along ``x`` the ``cell`` of each x, numbered by rising
-    p(y=1|x).
+    bits, ``clusters``, the number of cells, and along ``x`` the ``cell`` of each x, numbered by
+    rising p(y=1|x).
 
     ValueError as for `checked_joint` and `checked_betas`, or if there are not two labels.
     """
@@ -42,7 +42,7 @@ def deterministic_curve(p_xy: ArrayLike, betas: ArrayLike) -> xr.Dataset:
         best[:, stop] = cost.min(1)
     cell = np.stack([_backtrack(starts, len(rows)) for starts in start])[:, row_of_x]
     curve = _partitions(p, cell, "beta", betas)
-    curve["cells"] = ("beta", cell.max(1) + 1, {"units": "1", "long_name": "number of cells"})
+    curve["clusters"] = ("beta", cell.max(1) + 1, {"units": "1", "long_name": "number of cells"})
     curve["beta"].attrs = {"units": "1", "long_name": "trade-off beta"}
     return curve
 
