@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import rel_entr
 
 from ibdyn import tasks
@@ -81,7 +81,7 @@ def test_the_soft_spherical_rule_is_unstable_at_the_known_beta():
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (6, 2), (2, 6), (2, 2), (4, 5)])
-def test_a_jump_is_generic_and_no_distribution_does_better(shape):
+def test_an_onset_before_instability_is_generic_and_no_distribution_does_better(shape):
     """The constant against 30 000 random q and against another search, in the logits of q."""
     rng = np.random.default_rng(shape)
     for _ in range(2):
@@ -156,6 +156,36 @@ def test_between_onset_and_instability_a_distant_encoder_is_better():
     assert onset < 0.99 * critical
     assert least(0.5 * (onset + critical)) < -1e-7
     assert least(onset) > -1e-12
+
+
+def test_at_the_onset_a_rare_cluster_appears_at_a_distance():
+    """A Z channel starts with a cluster of its noiseless x alone, eta = log p_Y(0)/log p_X(0).
+
+    So T names that x with probability a, else nothing, and a grows from 0 in proportion to the
+    excess of beta: what jumps at the onset is p(y|t), not I(X;T).
+    """
+    p_x, p_y = Z_CHANNEL.sum(1), Z_CHANNEL.sum(0)
+    onset = critical_betas(Z_CHANNEL).onset_beta.item()
+    assert onset == pytest.approx(np.log(p_x[0]) / np.log(p_y[0]), rel=1e-9)
+
+    def lagrangian(a, beta):
+        encoder = np.array([[a, 1 - a], [0, 1]])
+        rate = mutual_information(p_x[:, None] * encoder)
+        return rate - beta * mutual_information(encoder.T @ Z_CHANNEL)
+
+    def share(excess):
+        options = {"xatol": 1e-9}
+        beta = onset * (1 + excess)
+        return minimize_scalar(
+            lagrangian, args=(beta,), bounds=(0, 0.5), method="bounded", options=options
+        ).x
+
+    assert share(-1e-3) < 1e-6
+    first, second, third = (share(excess) for excess in (2e-3, 1e-3, 5e-4))
+    assert 0 < third < second < first < 0.05
+    # Doubling the excess doubles a, short of it by the next order, which extrapolation removes.
+    coarse, fine = first / second, second / third
+    assert 2 * fine - coarse == pytest.approx(2, abs=(2 - coarse) ** 2)
 
 
 def test_an_x_of_average_labels_dilutes_the_correlation():

@@ -24,8 +24,9 @@ def critical_betas(p_xy: ArrayLike) -> xr.Dataset:
     For a joint ``p_xy`` (x, y). A T that knows nothing becomes unstable at 1/lambda_2, lambda_2
     the square of the second singular value of p(x,y)/sqrt(p(x)p(y)). It stops to be optimal at
     1/eta, eta = sup_q KL(qW|p_Y)/KL(q|p_X) >= lambda_2 the constant of strong data processing
-    (Anantharam et al. 2013; Wu et al. 2019 for the bottleneck): where eta is larger, a better T
-    lies at a distance, and the curve starts with a jump.
+    (Anantharam et al. 2013; Wu et al. 2019 for the bottleneck). Where eta is larger, a cluster
+    appears at once at a distance from p(y), though with a probability that grows from 0: what
+    jumps is p(y|t), and I(X;T) does so only in degenerate cases such as deterministic labels.
 
     Given the distribution qW of labels, KL(q|p_X) is least for q(x) = p(x) exp(sum_y theta_y
     p(y|x))/Z, so the search is over as many parameters as p(x,y)/(p(x)p(y)) - 1 has rank. If that
