@@ -176,3 +176,70 @@ def _entropy_of_cells(cells: NDArray[np.integer], p_x: Floats) -> Floats:
     groups = Groups(np.asarray(cells))
     p_t = groups.totals(p_x)
     return groups.by_row(-xlogy(p_t, p_t)) / np.log(2)
+
+
+def checked_joint(p_xy: ArrayLike) -> Floats:
+    """The joint distribution ``p_xy`` (x, y) as floats, if it is one in which each x occurs.
+
+    A label y may be without probability.
+
+    ValueError, naming the entry, if an axis is missing or empty, an entry is negative or NaN, the
+    sum is further than 1e-9 from 1, or a row is all zero.
+
+    >>> print(checked_joint([[0.5, 0], [0, 0.5]]))
+    [[0.5 0. ]
+     [0.  0.5]]
+    """
+    p = np.asarray(p_xy, dtype=float)
+    if p.ndim != 2 or 0 in p.shape:
+        raise ValueError(f"p_xy has shape {p.shape}, expected (x, y), not empty")
+    wrong = ~(p >= 0)
+    if wrong.any():
+        x, y = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"p_xy at {(x, y)} is {p[x, y]}, expected a probability")
+    if not abs(p.sum() - 1) <= 1e-9:
+        raise ValueError(f"p_xy sums to {p.sum():.12g}, expected 1")
+    empty = p.sum(1) == 0
+    if empty.any():
+        raise ValueError(f"p_xy is 0 all along row {empty.argmax()}, expected p(x) above 0")
+    return p
+
+
+def checked_encoder(p_t_given_x: ArrayLike, patterns: int) -> Floats:
+    """Encoder ``p_t_given_x`` of ``patterns`` x as floats of shape (x, t).
+
+    ValueError, naming the entry or row, if it has another shape, an entry that is no probability,
+    or a row that does not sum to 1 within 1e-9.
+
+    >>> print(checked_encoder([[1, 0], [0.5, 0.5]], 2))
+    [[1.  0. ]
+     [0.5 0.5]]
+    """
+    p = np.asarray(p_t_given_x, dtype=float)
+    if p.ndim != 2 or 0 in p.shape or len(p) != patterns:
+        raise ValueError(f"p_t_given_x has shape {p.shape}, expected ({patterns}, t)")
+    wrong = ~((p >= 0) & (p <= 1 + 1e-9))
+    if wrong.any():
+        x, t = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"p_t_given_x at {(x, t)} is {p[x, t]}, expected a probability")
+    off = np.abs(p.sum(1) - 1) > 1e-9
+    if off.any():
+        raise ValueError(
+            f"p_t_given_x sums to {p.sum(1)[off][0]:.12g} in row {off.argmax()}, expected 1"
+        )
+    return p
+
+
+def checked_betas(betas: ArrayLike) -> Floats:
+    """Trade-offs ``betas`` (beta,) as floats; ValueError unless all are finite and above 0.
+
+    >>> print(checked_betas([1, 2.5]))
+    [1.  2.5]
+    """
+    b = np.asarray(betas, dtype=float)
+    if b.ndim != 1 or b.size == 0:
+        raise ValueError(f"betas have shape {b.shape}, expected (beta,), not empty")
+    wrong = ~((b > 0) & np.isfinite(b))
+    if wrong.any():
+        raise ValueError(f"betas at {wrong.argmax()} is {b[wrong][0]}, expected finite and above 0")
+    return b
