@@ -14,11 +14,13 @@ from matplotlib.axes import Axes
 from theory import phases
 from theory.fitting import mean_interval
 
+from .limits import bottleneck
 from .marks import axis_label, layer_colours, layer_label
 from .planes import choose_estimator, estimator_planes, information_paths, information_plane
 
 __all__ = [
     "FIGURES",
+    "bottleneck",
     "choose_estimator",
     "estimator_planes",
     "gradient_phases",

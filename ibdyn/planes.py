@@ -5,6 +5,7 @@ members.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, SymLogNorm
 
 from theory.fitting import mean_interval
+from theory.limit import upper_envelope
 
 from .marks import layer_colours, layer_label, layer_markers
 
@@ -33,18 +35,28 @@ def _symbol(run: xr.Dataset) -> str:
     return rf"${symbol}_\mathrm{{{kind}}}$" if kind else symbol
 
 
-def _information_labels(run: xr.Dataset) -> dict[str, str]:
+def information_labels(run: xr.Dataset) -> dict[str, str]:
+    """Labels of both axes, under the one estimator of ``run``."""
     return {
         "xlabel": f"encoder information {_symbol(run)}(X;T), {run.estimator.item()} [bit]",
         "ylabel": f"decoder information {_symbol(run)}(T;Y) [bit]",
     }
 
 
-def _draw_limits(run: xr.Dataset, ax: Axes) -> None:
-    ceiling, limit = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
-    ax.axhline(limit, color="0.6", linestyle=":", linewidth=1, zorder=0)
+def _draw_limits(run: xr.Dataset, ax: Axes, limit: xr.Dataset | None) -> None:
+    ceiling, most = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
+    ax.axhline(most, color="0.6", linestyle=":", linewidth=1, zorder=0)
     ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * limit, 1.06 * limit))
+    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * most, 1.06 * most))
+    if limit is not None:
+        draw_curve(ax, limit, color="black", linewidth=1.2, label="bottleneck limit", zorder=1)
+
+
+def draw_curve(ax: Axes, curve: xr.Dataset, **style: Any) -> None:
+    """A bottleneck curve from the origin on, flat beyond its last point."""
+    rates, relevance = upper_envelope(curve.information_input, curve.information_label)
+    right = max(ax.get_xlim()[1], float(rates[-1]))
+    ax.plot([*rates, right], [*relevance, relevance[-1]], **style)
 
 
 def information_plane(
@@ -52,9 +64,13 @@ def information_plane(
     *,
     epochs: Sequence[float] = (0, 400, 9000),
     estimator: str | None = None,
+    limit: xr.Dataset | None = None,
     axes: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
-    """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour."""
+    """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour.
+
+    ``limit`` is a bottleneck curve of the task, drawn below them.
+    """
     run = choose_estimator(run, estimator)
     if axes is None:
         width = 1.2 + 3.6 * len(epochs)
@@ -62,10 +78,10 @@ def information_plane(
             1, len(epochs), figsize=(width, 4), sharey=True, squeeze=False, layout="constrained"
         )
         axes = list(grid[0])
-    labels = _information_labels(run)
+    labels = information_labels(run)
     for ax, epoch in zip(axes, epochs, strict=True):
         frame = run.isel(step=int(np.abs(run.epoch.values - epoch).argmin()))
-        _draw_limits(run, ax)
+        _draw_limits(run, ax, limit)
         for colour, marker, layer in zip(
             layer_colours(run), layer_markers(run), run.layer.values, strict=True
         ):
@@ -88,16 +104,21 @@ def information_plane(
 
 
 def information_paths(
-    run: xr.Dataset, *, estimator: str | None = None, ax: Axes | None = None
+    run: xr.Dataset,
+    *,
+    estimator: str | None = None,
+    limit: xr.Dataset | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Each layer's mean path through the information plane, with the epoch as colour.
 
-    Crosses along the paths are 95 % intervals of both means.
+    Crosses along the paths are 95 % intervals of both means; ``limit`` is a bottleneck curve of
+    the task, drawn below them.
     """
     run = choose_estimator(run, estimator)
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 5), layout="constrained")
-    _draw_limits(run, ax)
+    _draw_limits(run, ax, limit)
     x, y = mean_interval(run.information_input), mean_interval(run.information_label)
     norm = SymLogNorm(10, vmin=0, vmax=max(10.0, float(run.epoch[-1])))
     colours = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.9, 256)))
@@ -133,16 +154,19 @@ def information_paths(
             ha="right",
             fontsize="small",
         )
-    ax.set(**_information_labels(run))
+    ax.set(**information_labels(run))
     ax.figure.colorbar(points, ax=ax, label="epoch")
     return ax
 
 
-def estimator_planes(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+def estimator_planes(
+    run: xr.Dataset, *, limit: xr.Dataset | None = None, axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
     """One plane for each estimator of the record: the mean path of every layer, by colour.
 
     A path ends in a large mark with its 95 % intervals. Marks are hollow where no member lies
-    below the ceiling log2(patterns): there the estimator only tells all patterns apart.
+    below the ceiling log2(patterns): there the estimator only tells all patterns apart. ``limit``
+    is a bottleneck curve of the task, drawn below them.
     """
     names = run.estimator.values.tolist()
     if axes is None:
@@ -161,7 +185,7 @@ def estimator_planes(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> 
         axes = list(grid.flat[: len(names)])
     for ax, name in zip(axes, names, strict=True):
         one = run.sel(estimator=name)
-        _draw_limits(one, ax)
+        _draw_limits(one, ax, limit)
         x, y = mean_interval(one.information_input), mean_interval(one.information_label)
         told = (one.resolved == 1).any("member")
         for colour, marker, layer in zip(
