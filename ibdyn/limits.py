@@ -34,19 +34,18 @@ def bottleneck(
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     ceiling, most = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
-    output = mean_interval(run.information_input).sel(layer="output")["mean"]
-    widths = (1.03 * ceiling, 1.6 * max(float(output), float(curve.information_input.max())))
-    for ax, width in zip(axes, widths, strict=True):
-        ax.set(xlim=(-0.02 * width, width), ylim=(-0.03, 1.09 * most))
+    axes[0].set(xlim=(-0.02 * ceiling, 1.03 * ceiling), ylim=(-0.03 * most, 1.09 * most))
+    axes[1].set(**_near_the_limit(run, curve, red))
+    for ax in axes:
         ax.axhline(most, color="0.6", linestyle=":", linewidth=1, zorder=0)
         draw_curve(ax, curve, color="black", linewidth=1.6, label="bottleneck limit")
         if red is not None:
             what = f"finite sample, m = {red.attrs['samples']}, {red.attrs['mode']}"
-            at = red.sortby("information_input")
-            ax.plot(
-                at.information_input, at.information_label, color=RED, linewidth=1.6, label=what
+            x, y = (
+                red.sortby("information_input")[f"information_{of}"] for of in ("input", "label")
             )
-        _draw_layers(run, ax, width)
+            ax.plot(x, y, color=RED, linewidth=1.6, label=what)
+        _draw_layers(run, ax)
         ax.set(**information_labels(run))
     if red is not None:
         _mark_gaps(run, red, axes[-1])
@@ -56,13 +55,30 @@ def bottleneck(
     return axes
 
 
-def _draw_layers(run: xr.Dataset, ax: Axes, width: float) -> None:
+def _near_the_limit(
+    run: xr.Dataset, curve: xr.Dataset, red: xr.Dataset | None
+) -> dict[str, tuple[float, float]]:
+    """Limits of the axes around the corner of the curve and the network's output."""
+    output = run.sel(layer="output")
+    x = [output.information_input.mean().item(), curve.information_input.max().item()]
+    y = [output.information_label.mean().item(), run.attrs["task_information"]]
+    if red is not None:
+        x.append(red.optimal_information_input.item())
+        y.append(red.optimal_information_label.item())
+    wide, high = max(x) - min(x), max(y) - min(y)
+    return {
+        "xlim": (min(x) - 0.6 * wide, max(x) + 0.3 * wide),
+        "ylim": (min(y) - 0.6 * high, max(y) + 0.25 * high),
+    }
+
+
+def _draw_layers(run: xr.Dataset, ax: Axes) -> None:
     x, y = mean_interval(run.information_input), mean_interval(run.information_label)
     for colour, marker, layer in zip(
         layer_colours(run), layer_markers(run), run.layer.values, strict=True
     ):
         across, up = x.sel(layer=layer), y.sel(layer=layer)
-        if across["mean"] > width:
+        if not ax.get_xlim()[0] < across["mean"] < ax.get_xlim()[1]:
             continue
         ax.errorbar(
             across["mean"],
@@ -71,6 +87,8 @@ def _draw_layers(run: xr.Dataset, ax: Axes, width: float) -> None:
             yerr=up["high"] - up["mean"],
             fmt=marker,
             color=colour,
+            markeredgecolor="0.3",
+            markeredgewidth=0.5,
             ecolor="0.35",
             elinewidth=0.8,
             label=layer_label(run, layer),
