@@ -16,6 +16,8 @@ from matplotlib.colors import ListedColormap, SymLogNorm
 from theory import phases
 from theory.fitting import mean_interval
 
+from .estimators import Gaussian
+
 MARKERS = "osD^vP*X<>"
 
 
@@ -50,10 +52,14 @@ def _information_labels(run: xr.Dataset) -> dict[str, str]:
 
 
 def _draw_limits(run: xr.Dataset, ax: Axes) -> None:
-    ceiling, limit = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
+    limit = run.attrs["task_information"]
     ax.axhline(limit, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * limit, 1.06 * limit))
+    ax.set(ylim=(-0.03 * limit, 1.06 * limit))
+    # Of a population, not of the patterns, information has no ceiling.
+    if not str(run.estimator.item()).startswith(Gaussian.family):
+        ceiling = np.log2(run.sizes["pattern"])
+        ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
+        ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling))
 
 
 def information_plane(
@@ -65,7 +71,7 @@ def information_plane(
 ) -> Sequence[Axes]:
     """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour.
 
-    Dotted lines are the ceilings log2(patterns) and I(X;Y).
+    Dotted lines are the ceilings I(X;Y) and, of the information of patterns, log2(patterns).
     """
     run = choose_estimator(run, estimator)
     if axes is None:
@@ -214,11 +220,19 @@ def signal_to_noise(run: xr.Dataset, *, ax: Axes | None = None) -> Axes:
 
 
 def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-    """Loss and error rate on the training and the test set, from epoch 1 on: two Axes."""
+    """Loss and error rate on the training and the test set, from epoch 1 on: two Axes.
+
+    One where the label is real, since it has no error rate.
+    """
+    variables = ("loss", "error_rate") if "p_y_given_x" in run else ("loss",)
     if axes is None:
-        _, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+        width = 4.5 * len(variables)
+        _, grid = plt.subplots(
+            1, len(variables), figsize=(width, 3.8), squeeze=False, layout="constrained"
+        )
+        axes = list(grid[0])
     later = run.isel(step=np.flatnonzero(run.epoch.values > 0))
-    for ax, variable in zip(axes, ("loss", "error_rate"), strict=True):
+    for ax, variable in zip(axes, variables, strict=True):
         for split, style, colour in (("train", "-", "#0072b2"), ("test", "--", "#d55e00")):
             values = later[variable].sel(split=split)
             if values.isnull().all():
@@ -234,7 +248,8 @@ def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> S
                 linewidth=0,
             )
         ax.set(xscale="log", xlabel="epoch", ylabel=axis_label(run[variable]))
-        ax.set_ylim(bottom=0)
+        if not (later[variable] < 0).any():
+            ax.set_ylim(bottom=0)
         ax.legend()
     return axes
 
