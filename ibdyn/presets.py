@@ -221,7 +221,7 @@ PRESETS: Mapping[str, Preset] = {
             "weight_decay": "saxe: none",
             "batch_size": "saxe: the full batch",
             "batch_order": "ours: a full batch has no order",
-            "epochs": "ours: until the training noise is fitted and the test loss far above its least",
+            "epochs": "ours: the training noise is fitted, the test loss far above its least",
             "members": "ours",
             "train_fraction": "saxe: 100 training samples",
             "split": "ours: random",

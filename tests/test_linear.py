@@ -262,16 +262,17 @@ def test_layers_are_measured_as_products_of_the_recorded_weights():
 def test_exact_information_agrees_with_the_mixture_of_many_patterns():
     """I(X;T+Z) of a large pool is that of the population, up to the pool's own covariance.
 
-    With p inputs and n patterns the log-determinant of the pool's covariance moves by about
-    sqrt(p / 2n) nats, less in a noisy layer, and the pool is a sample of a Gaussian, not one:
-    far below log2(n) that adds no more.
+    Half the log-determinant of the covariance of n patterns in p directions has the standard error
+    sqrt(p / 2n) nats, and less in a noisy layer (Anderson 2003, theorem 7.5.3).
     """
-    task = {"name": "linear_teacher", "inputs": 3, "samples": 2000}
-    config = student(task=task, widths=(2,), members=1, epochs=1, estimators=["gaussian-1"])
-    run = ibdyn.measure(ibdyn.simulate(config, progress=False), ["mixture-20-1"])
-    exact, drawn = (run.information_input.sel(estimator=name) for name in run.estimator.values)
-    error = run.information_input_stderr.sel(estimator="mixture-20-1")
-    allowed = 4 * np.hypot(np.sqrt(3 / 4000) / np.log(2), error)
+    task = {"name": "linear_teacher", "inputs": 3, "samples": 1000}
+    names = ["gaussian-0.05", "mixture-measured-0.05:20"]
+    config = student(task=task, widths=(2,), members=1, epochs=1, estimators=names)
+    run = ibdyn.simulate(config, progress=False)
+    exact, drawn = (run.information_input.sel(estimator=name) for name in names)
+    error = run.information_input_stderr.sel(estimator=names[1])
+    directions = run.width.astype(float)
+    allowed = 4 * np.hypot(np.sqrt(directions / 2000) / np.log(2), error)
     assert (abs(exact - drawn) < allowed).all()
 
 
@@ -300,14 +301,13 @@ def test_training_from_small_weights_never_compresses():
     information = np.stack([row["information_input"][0] for row in rows])
     lost = np.maximum.accumulate(information) - information
     assert (lost <= information[0]).all()
-    assert (information[-1] > 100 * information[0]).all()
+    assert (information.argmax(0) == len(stops)).all()
     test_loss = np.stack([row["loss"][1] for row in rows])
-    overfitted = test_loss[-1] > test_loss.min(0) + 0.1
-    assert overfitted.all()
+    assert (test_loss[-1] > test_loss[0]).all()
 
 
 def test_other_estimators_see_the_pool_and_no_label(linear_run):
-    names = ["binned-extremes-30", "pairwise-upper-0.01", "exact", "mixture-4-0.1"]
+    names = ["binned-extremes-30", "pairwise-upper-0.01", "exact", "mixture-measured-0.1:4"]
     run = ibdyn.measure(linear_run, [*names, "binned-run-30"]).sel(estimator=[*names])
     assert run.information_input.notnull().all()
     assert (run.information_input <= np.log2(30) + 0.2).all()
@@ -425,8 +425,8 @@ def test_a_gaussian_estimator_needs_a_linear_gaussian_record(run):
     ensemble = prepare(RunConfig(members=1))
     with pytest.raises(ValueError, match="the task is 'spherical_rule' and the activation tanh"):
         probes.measure(ensemble, ensemble.initial, [Gaussian(1)], 0)
+    world = World(np.ones(1), np.ones((1, 1)), np.ones((1, 1), bool))
     with pytest.raises(ValueError, match="come without networks"):
-        world = World(np.ones(1), np.ones((1, 1)), np.ones((1, 1), bool))
         Gaussian(1).information(np.zeros((1, 1, 1)), (-np.inf, np.inf), world)
 
 
