@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Activation = Literal["tanh", "relu", "linear", "sigmoid", "softplus", "softsign"]
-Output = Literal["softmax", "sigmoid"]
+Output = Literal["softmax", "sigmoid", "linear"]
 
 LIMITS: dict[str, tuple[float, float]] = {
     "tanh": (-1, 1),
@@ -57,7 +57,8 @@ class Architecture:
     """Inputs, hidden widths and outputs; hidden activation and output function.
 
     A softmax output has one unit a label; a sigmoid output has one unit, p(y=1|t), and needs a
-    task of two labels.
+    task of two labels; a linear output has one unit, the mean of a real label, which counts as 0
+    ``labels``.
 
     >>> [(layer.name, layer.width) for layer in Architecture(12, (10, 7), 2).layers]
     [('1', 10), ('2', 7), ('output', 2)]
@@ -70,6 +71,15 @@ class Architecture:
     output: Output = "softmax"
 
     def __post_init__(self) -> None:
+        if self.output == "linear" and self.labels:
+            raise ValueError(
+                f"output: linear is for a real label, the task has {self.labels} labels; "
+                "use softmax"
+            )
+        if self.output != "linear" and not self.labels:
+            raise ValueError(
+                f"output: a {self.output} tells labels apart, the task has a real one; use linear"
+            )
         if self.output == "sigmoid" and self.labels != 2:
             raise ValueError(
                 f"output: a sigmoid tells 2 labels apart, the task has {self.labels}; use softmax"

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from . import estimators as estimators_
 from .architecture import Activation, Output
+from .estimators import Gaussian
 from .splits import Split
 
 Labels = Literal["drawn", "expected"]
@@ -20,12 +21,21 @@ class _Frozen(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_doc
 class TaskConfig(_Frozen):
     """Which world the networks learn."""
 
-    name: Literal["spherical_rule", "parity", "majority", "committee", "file"] = "spherical_rule"
-    """The rule: on the sphere, on bits, or a .mat (F, y) or .npz (x, y) file's."""
+    name: Literal["spherical_rule", "parity", "majority", "committee", "linear_teacher", "file"] = (
+        "spherical_rule"
+    )
+    """The rule: on the sphere, on bits, a linear teacher's, or a .mat (F, y) or .npz (x, y) file's.
+    """
     information: PositiveFloat | None = None
     """spherical_rule: I(X;Y) of soft labels, in bits; None: the published hard labels."""
     bits: PositiveInt | None = None
     """parity, majority, committee: number of input bits, 12 unless given."""
+    inputs: PositiveInt | None = None
+    """linear_teacher: number of Gaussian inputs, 100 unless given."""
+    samples: PositiveInt | None = None
+    """linear_teacher: number of patterns drawn, 1000 unless given."""
+    snr: PositiveFloat | None = None
+    """linear_teacher: variance of the signal over that of the noise, 1 unless given."""
     path: str | None = None
     """file: where it is."""
     random_labels: bool = False
@@ -33,10 +43,16 @@ class TaskConfig(_Frozen):
 
     @pydantic.model_validator(mode="after")
     def _fields_fit_the_task(self) -> "TaskConfig":
-        takes = {"spherical_rule": "information", "file": "path"}.get(self.name, "bits")
-        for field in ("information", "bits", "path"):
-            if getattr(self, field) is not None and field != takes:
+        takes = {
+            "spherical_rule": ("information",),
+            "file": ("path",),
+            "linear_teacher": ("inputs", "samples", "snr"),
+        }.get(self.name, ("bits",))
+        for field in ("information", "bits", "inputs", "samples", "snr", "path"):
+            if getattr(self, field) is not None and field not in takes:
                 raise ValueError(f"{field} has no meaning for the task {self.name}, leave it out")
+        if self.random_labels and self.name == "linear_teacher":
+            raise ValueError("random_labels has no meaning for the task linear_teacher")
         if self.name == "file" and self.path is None:
             raise ValueError("path is missing, the task file needs one")
         return self
@@ -70,7 +86,7 @@ class RunConfig(_Frozen):
     activation: Activation = "tanh"
     """Of the hidden layers."""
     output: Output = "softmax"
-    """softmax: a unit for each label; sigmoid: one unit, for tasks with two labels."""
+    """softmax: a unit for each label; sigmoid: one unit, for two labels; linear: for a real one."""
     init: InitConfig = InitConfig()
     """Initial weights."""
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -94,7 +110,9 @@ class RunConfig(_Frozen):
     split: Split = "stratified"
     """How the training set is chosen; see `ibdyn.splits.train_mask`."""
     labels: Labels = "drawn"
-    """Soft tasks: train on labels drawn once from p(y|x), or on p(y|x), which leaks the truth."""
+    """Soft tasks: train on labels drawn once from p(y|x), or on p(y|x), which leaks the truth.
+    Of the real label of linear_teacher, drawn once or its mean.
+    """
     seed: NonNegativeInt = 0
     """Root of all random streams."""
     schedule: ScheduleConfig = ScheduleConfig()
@@ -132,7 +150,29 @@ class RunConfig(_Frozen):
             raise ValueError(f"momentum {self.momentum} needs optimizer sgd, not {self.optimizer}")
         if self.engine == "kernel" and self.device != "cpu":
             raise ValueError(f"engine kernel needs device cpu, not {self.device}")
+        self._fields_fit_the_label()
         return self
+
+    def _fields_fit_the_label(self) -> None:
+        """Only linear_teacher has a real label."""
+        real = self.task.name == "linear_teacher"
+        if real != (self.output == "linear"):
+            raise ValueError(
+                f"the task {self.task.name} has "
+                + ("a real label and needs" if real else "labels and cannot have")
+                + f" output linear (output is {self.output})"
+            )
+        if real and self.split in ("stratified", "by_class"):
+            raise ValueError(
+                f"split {self.split} needs a task with labels, {self.task.name} has a real one; "
+                "use random or first"
+            )
+        exact = [e for e in self.estimators if isinstance(estimators_.from_name(e), Gaussian)]
+        if exact and not (real and self.activation == "linear"):
+            raise ValueError(
+                f"estimator {exact[0]} needs the task linear_teacher and activation linear, "
+                f"not {self.task.name} and {self.activation}"
+            )
 
     def to_json(self) -> str:
         """The configuration as JSON; `from_json` gives it back exactly."""

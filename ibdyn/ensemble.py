@@ -25,7 +25,8 @@ class Ensemble:
     x : (pattern, input) inputs.
     in_train : (member, pattern) training set of each member.
     train : (member, training pattern) indices of the training patterns, ascending.
-    drawn : (member, pattern) labels drawn from a soft p(y|x); None where nothing is drawn.
+    drawn : (member, pattern) labels drawn from a soft p(y|x), integers, or real ones from their
+        Gaussian; None where nothing is drawn.
     batch_keys : (member,) keys of the batch order, see `batches.permutation`.
     """
 
@@ -37,7 +38,7 @@ class Ensemble:
     x: NDArray
     in_train: NDArray[np.bool_]
     train: NDArray[np.int64]
-    drawn: NDArray[np.int64] | None
+    drawn: NDArray | None
     batch_keys: NDArray[np.uint64]
 
     @property
@@ -51,8 +52,13 @@ class Ensemble:
         """What the outputs should say of the training patterns, in the run's dtype.
 
         Shape (member, training pattern, output unit): p(y|x) of each label for a softmax, p(y=1|x)
-        for a sigmoid; of drawn labels 0 or 1.
+        for a sigmoid; of drawn labels 0 or 1. Of a real label its mean, or as drawn.
         """
+        if self.task.gaussian is not None:
+            real = self.task.y_mean[self.train]
+            if self.drawn is not None:
+                real = np.take_along_axis(self.drawn, self.train, axis=1)
+            return np.ascontiguousarray(real[..., None], dtype=self.x.dtype)
         p = self.task.p_y_given_x
         if self.drawn is None:
             labels = p[self.train]
@@ -60,6 +66,11 @@ class Ensemble:
             labels = np.eye(p.shape[1])[np.take_along_axis(self.drawn, self.train, axis=1)]
         units = labels if self.architecture.output == "softmax" else labels[..., 1:]
         return np.ascontiguousarray(units, dtype=self.x.dtype)
+
+    @property
+    def label_variance(self) -> float:
+        """Variance of a real label given x, which scales its loss; 1 where there are labels."""
+        return 1.0 if self.task.gaussian is None else self.task.gaussian.variance
 
     @property
     def steps_per_epoch(self) -> int:
@@ -71,6 +82,9 @@ def build_task(config: TaskConfig, seed: int) -> Task:
     """The task that a configuration names."""
     if config.name == "spherical_rule":
         task = tasks.spherical_rule(config.information)
+    elif config.name == "linear_teacher":
+        inputs, samples, snr = config.inputs or 100, config.samples or 1000, config.snr or 1.0
+        task = tasks.linear_teacher(inputs, samples, snr, seed)
     elif config.name != "file":
         task = tasks.bits(config.name, config.bits or 12)
     elif str(config.path).endswith(".mat"):
@@ -110,7 +124,7 @@ def assemble(
     task: Task,
     members: Sequence[int],
     in_train: NDArray[np.bool_],
-    drawn: NDArray[np.int64] | None,
+    drawn: NDArray | None,
     initial: NDArray,
 ) -> Ensemble:
     """The ensemble of these arrays, whether drawn from streams or read from a record."""
@@ -132,14 +146,18 @@ def assemble(
 
 def architecture_of(config: RunConfig, task: Task) -> Architecture:
     """The networks of a configuration, between the task's inputs and labels."""
-    inputs, labels = task.x.shape[1], task.p_y_given_x.shape[1]
-    return Architecture(inputs, config.widths, labels, config.activation, config.output)
+    labels = 0 if task.gaussian is not None else task.p_y_given_x.shape[1]
+    return Architecture(task.x.shape[1], config.widths, labels, config.activation, config.output)
 
 
-def _drawn_labels(
-    config: RunConfig, task: Task, members: Sequence[int]
-) -> NDArray[np.int64] | None:
+def _drawn_labels(config: RunConfig, task: Task, members: Sequence[int]) -> NDArray | None:
     """One label for each member and pattern, by inversion; None for hard or expected labels."""
+    if task.gaussian is not None:
+        if config.labels == "expected":
+            return None
+        size = len(task.x)
+        z = [stream(config.seed, "labels", member).standard_normal(size) for member in members]
+        return task.y_mean + np.sqrt(task.gaussian.variance) * np.stack(z)
     p = task.p_y_given_x
     if config.labels == "expected" or (p.max(-1) == 1).all():
         return None

@@ -86,11 +86,19 @@ def signal_to_noise(run: xr.Dataset, *, ax: Axes | None = None) -> Axes:
 
 
 def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
-    """Loss and error rate on the training and the test set, from epoch 1 on: two Axes."""
+    """Loss and error rate on the training and the test set, from epoch 1 on: two Axes.
+
+    One where the label is real, since it has no error rate.
+    """
+    variables = ("loss", "error_rate") if "p_y_given_x" in run else ("loss",)
     if axes is None:
-        _, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+        width = 4.5 * len(variables)
+        _, grid = plt.subplots(
+            1, len(variables), figsize=(width, 3.8), squeeze=False, layout="constrained"
+        )
+        axes = list(grid[0])
     later = run.isel(step=np.flatnonzero(run.epoch.values > 0))
-    for ax, variable in zip(axes, ("loss", "error_rate"), strict=True):
+    for ax, variable in zip(axes, variables, strict=True):
         for split, style, colour in (("train", "-", "#0072b2"), ("test", "--", "#d55e00")):
             values = later[variable].sel(split=split)
             if values.isnull().all():
@@ -106,7 +114,8 @@ def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> S
                 linewidth=0,
             )
         ax.set(xscale="log", xlabel="epoch", ylabel=axis_label(run[variable]))
-        ax.set_ylim(bottom=0)
+        if not (later[variable] < 0).any():
+            ax.set_ylim(bottom=0)
         ax.legend()
     return axes
 

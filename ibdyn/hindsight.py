@@ -52,6 +52,8 @@ def fill(
         for block in probes.blocks(len(parameters)):
             limits = [(low[block], high[block]) for low, high in found]
             activations = respond(ensemble, parameters[block])[0]
-            values = probes.layer_information(ensemble, activations, chosen, block, step, limits)
+            values = probes.layer_information(
+                ensemble, parameters, activations, chosen, block, step, limits
+            )
             for name, array in values.items():
                 row[name][late, block] = array

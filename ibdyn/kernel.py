@@ -18,7 +18,17 @@ from .batches import permutation
 from .elementary import FAST, like, wide
 from .ensemble import Ensemble
 from .sources import SOURCES
-from .tile import ACTIVATIONS, TILE, backward, forward, load, output, output_delta, tile_buffer
+from .tile import (
+    ACTIVATIONS,
+    OUTPUTS,
+    TILE,
+    backward,
+    forward,
+    load,
+    output,
+    output_delta,
+    tile_buffer,
+)
 
 SGD, ADAM = 0, 1
 RULES = {"sgd": SGD, "adam": ADAM}
@@ -62,15 +72,19 @@ def visit(order, key, epoch, shuffled):
 @njit(**FAST)
 def train_member(
     theta, first, second, x, train, target, key,
-    sizes, activation, batch, shuffled, rule, rate, momentum, decay, start, steps,
+    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, start, steps,
 ):  # fmt: skip
-    """Steps ``start`` to ``start + steps`` of one member, in place."""
+    """Steps ``start`` to ``start + steps`` of one member, in place.
+
+    ``kind`` is that of the output, ``precision`` what its loss is scaled with.
+    """
     acts = tile_buffer(sizes.size, sizes.max(), theta)
     spare = tile_buffer(1, 2, theta)[0]
     gradient = np.empty_like(theta)
     order, patterns = np.empty(train.size, np.uint32), np.empty(train.size, np.uint32)
     per_epoch = (train.size + batch - 1) // batch
     rate, momentum, decay = like(rate, theta[0]), like(momentum, theta[0]), like(decay, theta[0])
+    precision = like(precision, theta[0])
     for step in range(start, start + steps):
         position = step % per_epoch
         if position == 0 or step == start:
@@ -84,8 +98,8 @@ def train_member(
             high = min(low + TILE, end)
             load(acts[0], x, patterns[low:high])
             forward(theta, sizes, activation, acts)
-            output(acts[sizes.size - 1], sizes[-1], spare)
-            scale = like(1.0, theta[0]) / like(end - begin, theta[0])
+            output(acts[sizes.size - 1], sizes[-1], kind, spare)
+            scale = precision / like(end - begin, theta[0])
             output_delta(acts[sizes.size - 1], target, order[low:high], scale)
             backward(theta, sizes, activation, acts, spare, gradient)
         if rule == ADAM:
@@ -97,14 +111,15 @@ def train_member(
 @njit(parallel=True, cache=True, **FAST)
 def train_members(
     theta, first, second, x, train, target, keys,
-    sizes, activation, batch, shuffled, rule, rate, momentum, decay, start, steps,
+    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, start, steps,
     sources=SOURCES,
 ):  # fmt: skip
     """`train_member` for every member."""
     for k in prange(theta.shape[0]):
         train_member(
             theta[k], first[k], second[k], x, train[k], target[k], keys[k],
-            sizes, activation, batch, shuffled, rule, rate, momentum, decay, start, steps,
+            sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay,
+            start, steps,
         )  # fmt: skip
 
 
@@ -137,7 +152,8 @@ def advance(state: State, ensemble: Ensemble, target: NDArray, steps: int) -> No
     train_members(
         state.parameters, state.first, state.second,
         ensemble.x, ensemble.train, target, ensemble.batch_keys,
-        ensemble.architecture.sizes, ACTIVATIONS[config.activation], batch,
+        ensemble.architecture.sizes, ACTIVATIONS[config.activation],
+        OUTPUTS[config.output], 1 / ensemble.label_variance, batch,
         config.batch_order == "shuffled" and batch < ensemble.train.shape[1],
         RULES[config.optimizer], config.learning_rate, config.momentum, config.weight_decay,
         state.step, steps,

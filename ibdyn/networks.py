@@ -1,6 +1,7 @@
 """The forward pass of an ensemble of networks, the member axis first."""
 
 from collections.abc import Callable
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -40,12 +41,17 @@ def forward(
     return zs, activations
 
 
-def sample_loss(architecture: Architecture, z: Tensor, target: Tensor) -> Tensor:
+def sample_loss(
+    architecture: Architecture, z: Tensor, target: Tensor, variance: float = 1.0
+) -> Tensor:
     """Cross-entropy of each pattern, in nats, from the output's pre-activations.
 
     ``z`` and ``target`` are (member, pattern, output unit); the result is (member, pattern).
-    Its gradient with respect to z is output minus target, for softmax and sigmoid alike.
+    Its gradient with respect to z is output minus target, for softmax and sigmoid alike. For a
+    linear output it is -ln N(target; z, variance), with the gradient (z - target) / variance.
     """
+    if architecture.output == "linear":
+        return ((target - z) ** 2 / (2 * variance) + log(2 * pi * variance) / 2).sum(-1)
     if architecture.output == "softmax":
         return -(target * torch.log_softmax(z, -1)).sum(-1)
     return functional.binary_cross_entropy_with_logits(z, target, reduction="none").sum(-1)

@@ -43,6 +43,7 @@ def describe(record: xr.Dataset) -> str:
     """What a record holds, as a table for people."""
     steps, epochs = record.step.values, record.epoch.values
     last = record.isel(step=-1)
+    real = "p_y_given_x" not in record
     lines = [
         record.attrs["title"],
         f"source     {record.attrs['source']}",
@@ -52,7 +53,7 @@ def describe(record: xr.Dataset) -> str:
         f"steps      {len(steps)} recorded, 0 to {steps[-1]} (epoch {epochs[-1]:g})",
         f"task       {record.attrs['task']}: {record.sizes['pattern']} patterns, "
         f"I(X;Y) = {record.attrs['task_information']:.6f} bit, "
-        f"H(Y) = {record.attrs['label_entropy']:.6f} bit",
+        f"{'h' if real else 'H'}(Y) = {record.attrs['label_entropy']:.6f} bit",
         f"training   {record.attrs['train_size']} patterns, "
         f"batches of {record.attrs['batch_size']}",
         f"parameters {record.sizes.get('parameter', 0)} a network",
@@ -63,8 +64,8 @@ def describe(record: xr.Dataset) -> str:
     for split in record.split.values:
         one = last.sel(split=split)
         lines.append(
-            f"  {split:6} loss {float(one.loss.mean()):.4f} nat, "
-            f"error rate {float(one.error_rate.mean()):.4f}"
+            f"  {split:6} loss {float(one.loss.mean()):.4f} nat"
+            + ("" if real else f", error rate {float(one.error_rate.mean()):.4f}")
         )
     layers = "".join(f"{layer:>9}" for layer in record.layer.values)
     for estimator in record.estimator.values:

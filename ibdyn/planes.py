@@ -1,6 +1,6 @@
 """The information plane of a record: members at an epoch, paths in time, estimators side by side.
 
-Dotted lines are the ceilings log2(patterns) and I(X;Y); bars are 95 % intervals of the mean over
+Dotted lines are the ceilings I(X;Y) and, of the information of patterns, log2(patterns); bars are 95 % intervals of the mean over
 members.
 """
 
@@ -17,6 +17,7 @@ from matplotlib.colors import ListedColormap, SymLogNorm
 from theory.fitting import mean_interval
 from theory.limit import upper_envelope
 
+from .estimators import Gaussian
 from .marks import layer_colours, layer_label, layer_markers
 
 
@@ -44,10 +45,14 @@ def information_labels(run: xr.Dataset) -> dict[str, str]:
 
 
 def _draw_limits(run: xr.Dataset, ax: Axes, limit: xr.Dataset | None) -> None:
-    ceiling, most = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
+    most = run.attrs["task_information"]
     ax.axhline(most, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling), ylim=(-0.03 * most, 1.06 * most))
+    ax.set(ylim=(-0.03 * most, 1.06 * most))
+    # Of a population, not of the patterns, information has no ceiling.
+    if not str(run.estimator.item()).startswith(Gaussian.family):
+        ceiling = np.log2(run.sizes["pattern"])
+        ax.axvline(ceiling, color="0.6", linestyle=":", linewidth=1, zorder=0)
+        ax.set(xlim=(-0.03 * ceiling, 1.03 * ceiling))
     if limit is not None:
         draw_curve(ax, limit, color="black", linewidth=1.2, label="bottleneck limit", zorder=1)
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ensemble import Ensemble
-from .estimators import Estimator, World
-from .estimators.protocol import Limits
-from .response import class_geometry, gradient_statistics, losses, respond
+from .estimators import Estimator, Gaussian, World
+from .estimators.protocol import Limits, LinearMap
+from .response import class_geometry, gaussian_losses, gradient_statistics, losses, respond
 from .seeding import stream
 
 Arrays = dict[str, NDArray]
@@ -45,12 +45,10 @@ def measure(
     parts = []
     for block in blocks(len(parameters)):
         activations, log_p = respond(ensemble, parameters[block])
-        drawn = None if ensemble.drawn is None else ensemble.drawn[block]
-        loss, error = losses(log_p, ensemble.task.p_y_given_x, drawn, ensemble.in_train[block])
         parts.append(
-            {"loss": loss, "error_rate": error}
+            performance(ensemble, activations, log_p, block)
             | geometry(ensemble, activations)
-            | layer_information(ensemble, activations, estimators, block, step)
+            | layer_information(ensemble, parameters, activations, estimators, block, step)
         )
     measured = {
         name: np.concatenate([part[name] for part in parts], MEMBER_AXIS.get(name, 0))
@@ -66,15 +64,33 @@ def blocks(members: int) -> list[slice]:
     return [slice(k, k + BLOCK) for k in range(0, members, BLOCK)]
 
 
+def performance(
+    ensemble: Ensemble, activations: list[NDArray], log_p: NDArray, block: slice
+) -> Arrays:
+    """Loss and error rate of training and test set, (split, member): see `response.losses`.
+
+    A real label is never hit or missed, so its error rate is NaN.
+    """
+    task, in_train = ensemble.task, ensemble.in_train[block]
+    drawn = None if ensemble.drawn is None else ensemble.drawn[block]
+    if task.gaussian is None:
+        loss, error = losses(log_p, task.p_y_given_x, drawn, in_train)
+    else:
+        answers, variance = activations[-1][..., 0], task.gaussian.variance
+        loss = gaussian_losses(answers, task.y_mean, drawn, variance, in_train)
+        error = np.full_like(loss, np.nan)
+    return {"loss": loss, "error_rate": error}
+
+
 def geometry(ensemble: Ensemble, activations: list[NDArray]) -> Arrays:
     """Scatter within and between the classes, and saturation: (member, layer).
 
     within = sum_y p(y) tr Cov(t|y) and between = sum_y p(y) |E(t|y) - E(t)|^2 add up to tr Cov(t).
     Saturation is the share of units, over all patterns, within one cell of the activation's
-    limits; NaN where it has none at one side or both.
+    limits; NaN where it has none at one side or both. A real label has no classes: scatter is NaN.
     """
     p_x = ensemble.task.p_x
-    p_xy = np.ascontiguousarray((p_x[:, None] * ensemble.task.p_y_given_x).T)
+    p_xy = np.ascontiguousarray((p_x[:, None] * label_table(ensemble)).T)
     found = []
     for layer, t in zip(ensemble.architecture.layers, activations, strict=True):
         low, high = layer.limits
@@ -82,6 +98,8 @@ def geometry(ensemble: Ensemble, activations: list[NDArray]) -> Arrays:
         one = class_geometry(t, p_x, p_xy, low + edge, high - edge)
         if not np.isfinite(edge):
             one[:, 2] = np.nan
+        if ensemble.task.gaussian is not None:
+            one[:, :2] = np.nan
         found.append(one)
     within, between, saturation = np.stack(found).transpose(2, 1, 0)
     return {"within_scatter": within, "between_scatter": between, "saturation": saturation}
@@ -110,8 +128,15 @@ def weights(ensemble: Ensemble, parameters: NDArray) -> Arrays:
     }
 
 
+def label_table(ensemble: Ensemble) -> NDArray:
+    """p(y|x) (pattern, label); of a real label one column of ones, which says nothing of it."""
+    task = ensemble.task
+    return task.p_y_given_x if task.gaussian is None else np.ones((len(task.x), 1))
+
+
 def layer_information(
     ensemble: Ensemble,
+    parameters: NDArray,
     activations: list[NDArray],
     estimators: Sequence[Estimator],
     block: slice,
@@ -120,29 +145,59 @@ def layer_information(
 ) -> Arrays:
     """I(X;T) and I(T;Y) in bits, occupied cells and standard errors, (estimator, member, layer).
 
-    ``extremes`` are each layer's over the run, for the estimators that need them; without, these
-    are NaN, as is a member whose activations are no longer finite.
+    ``parameters`` (member, parameter) are the whole ensemble's, ``activations`` those of the
+    ``block`` at them. ``extremes`` are each layer's over the run, for the estimators that need
+    them; without, these are NaN, as is a member whose activations are no longer finite. Of a real
+    label only `Gaussian` knows I(T;Y).
     """
     layers = ensemble.architecture.layers
     shape = (len(estimators), len(ensemble.members[block]), len(layers))
     found = {name: np.full(shape, np.nan) for name in INFORMATION}
     for j, (layer, t) in enumerate(zip(layers, activations, strict=True)):
-        world = world_around(ensemble, block, step, depth=j)
+        world = world_around(ensemble, parameters, block, step, depth=j)
         for i, estimator in enumerate(estimators):
             if estimator.over_run and extremes is None:
                 continue
             limits = extremes[j] if estimator.over_run and extremes else layer.limits
+            unlabelled = ensemble.task.gaussian is not None and not isinstance(estimator, Gaussian)
             for name, values in estimator.information(t, limits, world).items():
-                found[name][i, :, j] = values
+                if not (unlabelled and name.startswith("information_label")):
+                    found[name][i, :, j] = values
     return found
 
 
-def world_around(ensemble: Ensemble, block: slice, step: int, depth: int) -> World:
+def world_around(
+    ensemble: Ensemble, parameters: NDArray, block: slice, step: int, depth: int
+) -> World:
     """What estimators are told of the layer ``depth``, counted from 0, at ``step``."""
 
     def generators() -> list[np.random.Generator]:
         seed = ensemble.config.seed
         return [stream(seed, "measurement", k, step, depth) for k in ensemble.members[block]]
 
-    task = ensemble.task
-    return World(task.p_x, task.p_y_given_x, ensemble.in_train[block], generators)
+    def linear() -> LinearMap:
+        return linear_map(ensemble, parameters[block], depth)
+
+    p_x, table, in_train = ensemble.task.p_x, label_table(ensemble), ensemble.in_train[block]
+    return World(p_x, table, in_train, generators, linear=linear)
+
+
+def linear_map(ensemble: Ensemble, parameters: NDArray, depth: int) -> LinearMap:
+    """The layer ``depth``, counted from 0, of a linear network as one map of its inputs.
+
+    Its weights are the product W_depth ... W_0 in float64. Raises ValueError for networks that are
+    not linear and for tasks whose inputs are not Gaussian.
+    """
+    population, activation = ensemble.task.gaussian, ensemble.config.activation
+    if population is None or activation != "linear":
+        raise ValueError(
+            f"the task is {ensemble.task.name!r} and the activation {activation}, expected a "
+            "linear-Gaussian task and linear networks"
+        )
+    weights = np.eye(ensemble.x.shape[1])
+    # The weights of a diverged member may overflow; its estimates are NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for layer in ensemble.architecture.layers[: depth + 1]:
+            own = parameters[:, layer.weights].astype(np.float64)
+            weights = own.reshape(-1, layer.width, layer.fan_in) @ weights
+    return LinearMap(weights, population.covariance, population.teacher, population.variance)

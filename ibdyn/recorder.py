@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from . import schema
 from .ensemble import Ensemble
 from .estimators import Estimator
+from .tasks import Task
 
 # Information above log2(patterns) minus this many bits says only that all patterns are apart.
 RESOLUTION_MARGIN = 0.1
@@ -56,12 +57,13 @@ class Recorder:
         )
         arrays |= {
             "p_x": ensemble.task.p_x,
-            "p_y_given_x": ensemble.task.p_y_given_x,
             "in_train": ensemble.in_train,
             "x": ensemble.task.x,
+            **label_arrays(ensemble.task),
         }
         if ensemble.drawn is not None:
-            arrays["target"] = ensemble.drawn
+            name = "target" if ensemble.task.gaussian is None else "target_value"
+            arrays[name] = ensemble.drawn
         layers = ensemble.architecture.layers
         kind = np.full(ensemble.architecture.parameters, "weight")
         for layer in layers:
@@ -87,6 +89,18 @@ class Recorder:
                 "parameters_kept": f"one recorded step in {self.stride}, and the last",
             }
         return schema.dataset(arrays, coordinates, attrs)
+
+
+def label_arrays(task: Task) -> dict[str, NDArray]:
+    """How labels depend on x: p(y|x), or mean and population of a real one."""
+    if task.gaussian is None:
+        return {"p_y_given_x": task.p_y_given_x}
+    return {
+        "y_mean": task.y_mean,
+        "y_variance": np.array(task.gaussian.variance),
+        "teacher": task.gaussian.teacher,
+        "covariance": task.gaussian.covariance,
+    }
 
 
 def estimator_coordinates(estimators: Sequence[Estimator]) -> dict[str, NDArray]:

@@ -12,7 +12,7 @@ from .ensemble import Ensemble, assemble
 from .estimators import CellEstimator, Estimator, from_name
 from .recorder import estimator_coordinates, resolved
 from .response import respond
-from .tasks import Task
+from .tasks import LinearGaussian, Task
 
 
 def ensemble_of(run: xr.Dataset) -> Ensemble:
@@ -24,16 +24,33 @@ def ensemble_of(run: xr.Dataset) -> Ensemble:
         run.attrs["task"],
         run.x.transpose("pattern", "input").values,
         run.p_x.values,
-        run.p_y_given_x.transpose("pattern", "label").values,
+        _labels(run),
     )
     return assemble(
         RunConfig.from_json(run.attrs["config"]),
         task,
         run.member.values.tolist(),
         run.in_train.transpose("member", "pattern").values.astype(bool),
-        run.target.transpose("member", "pattern").values.astype(int) if "target" in run else None,
+        _drawn(run),
         _parameters(run, int(run.step[0])),
     )
+
+
+def _labels(run: xr.Dataset) -> NDArray | LinearGaussian:
+    """p(y|x) (pattern, label), or the population of a real label."""
+    if "p_y_given_x" in run:
+        return run.p_y_given_x.transpose("pattern", "label").values
+    covariance = run.covariance.transpose("input", "input_2").values
+    return LinearGaussian(run.teacher.values, covariance, run.y_variance.item())
+
+
+def _drawn(run: xr.Dataset) -> NDArray | None:
+    """Labels trained on (member, pattern), integers or real; None where nothing was drawn."""
+    if "target" in run:
+        return run.target.transpose("member", "pattern").values.astype(int)
+    if "target_value" in run:
+        return run.target_value.transpose("member", "pattern").values
+    return None
 
 
 def _parameters(run: xr.Dataset, step: int) -> NDArray:
@@ -113,12 +130,16 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     """The record with further estimators, measured on its parameters: nothing is trained again.
 
     Steps whose parameters were not kept are NaN. Raises ValueError for an estimator that the
-    record has already.
+    record has already, or that is not for its task or networks.
     """
     known = [name for name in estimators if name in run.estimator.values]
     if known or len(set(estimators)) < len(estimators):
         raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")
     ensemble, chosen = ensemble_of(run), [from_name(name) for name in estimators]
+    everyone = [from_name(name) for name in [*run.estimator.values, *estimators]]
+    config = RunConfig.model_validate(
+        {**ensemble.config.model_dump(), "estimators": [each.name for each in everyone]}
+    )
     steps = run.step.values.tolist()
     history = [_parameters(run, step) for step in steps]
     rows = [
@@ -126,7 +147,6 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
         for step, parameters in zip(steps, history, strict=True)
     ]
     hindsight.fill(ensemble, steps, history, rows, chosen)
-    everyone = [from_name(name) for name in [*run.estimator.values, *estimators]]
     merged = run.drop_dims("estimator").assign_coords(
         {
             name: ("estimator", values, schema.attributes(name))
@@ -139,9 +159,7 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     merged["resolved"] = _joined(
         run, "resolved", resolved(merged.information_input.values[-len(chosen) :], len(ensemble.x))
     )
-    config = RunConfig.from_json(run.attrs["config"])
-    names = tuple(merged.estimator.values.tolist())
-    merged.attrs["config"] = config.model_copy(update={"estimators": names}).to_json()
+    merged.attrs["config"] = config.to_json()
     schema.validate(merged)
     return merged
 
@@ -160,7 +178,7 @@ def _information(
 ) -> probes.Arrays:
     parts = [
         probes.layer_information(
-            ensemble, respond(ensemble, parameters[block])[0], estimators, block, step
+            ensemble, parameters, respond(ensemble, parameters[block])[0], estimators, block, step
         )
         for block in probes.blocks(len(parameters))
     ]

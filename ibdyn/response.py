@@ -13,6 +13,8 @@ from .ensemble import Ensemble
 from .sources import SOURCES
 from .tile import (
     ACTIVATIONS,
+    LINEAR,
+    OUTPUTS,
     TILE,
     backward,
     forward,
@@ -54,7 +56,7 @@ def log_probabilities(z, units, low, high, out):
 
 
 @njit(**FAST)
-def member_response(theta, sizes, activation, x, k, members, activations, log_p):
+def member_response(theta, sizes, activation, kind, x, k, members, activations, log_p):
     """Activations and log-probabilities of one member, over all patterns."""
     acts, spare = tile_buffer(sizes.size, sizes.max(), theta), tile_buffer(1, 2, theta)[0]
     count = x.shape[0]
@@ -64,8 +66,9 @@ def member_response(theta, sizes, activation, x, k, members, activations, log_p)
         high = min(low + TILE, count)
         load(acts[0], x, patterns[low:high])
         forward(theta, sizes, activation, acts)
-        log_probabilities(acts[last], sizes[last], low, high, log_p)
-        output(acts[last], sizes[last], spare)
+        if kind != LINEAR:
+            log_probabilities(acts[last], sizes[last], low, high, log_p)
+        output(acts[last], sizes[last], kind, spare)
         begin = 0
         for layer in range(1, sizes.size):
             width = sizes[layer]
@@ -77,10 +80,12 @@ def member_response(theta, sizes, activation, x, k, members, activations, log_p)
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_responses(theta, sizes, activation, x, activations, log_p, sources=SOURCES):
+def all_responses(theta, sizes, activation, kind, x, activations, log_p, sources=SOURCES):
     """`member_response` of every member."""
     for k in prange(theta.shape[0]):
-        member_response(theta[k], sizes, activation, x, k, theta.shape[0], activations, log_p[k])
+        member_response(
+            theta[k], sizes, activation, kind, x, k, theta.shape[0], activations, log_p[k]
+        )
 
 
 def respond(ensemble: Ensemble, parameters: NDArray) -> tuple[list[NDArray], NDArray]:
@@ -88,7 +93,7 @@ def respond(ensemble: Ensemble, parameters: NDArray) -> tuple[list[NDArray], NDA
 
     ``parameters`` is (member, parameter). Activations are (member, pattern, unit) in the run's
     dtype, stored with the patterns of a unit side by side; log-probabilities are (member, label,
-    pattern), in nats and float64.
+    pattern), in nats and float64, and empty where the label is real.
     """
     members, patterns = len(parameters), len(ensemble.x)
     widths = [layer.width for layer in ensemble.architecture.layers]
@@ -98,6 +103,7 @@ def respond(ensemble: Ensemble, parameters: NDArray) -> tuple[list[NDArray], NDA
         parameters,
         ensemble.architecture.sizes,
         ACTIVATIONS[ensemble.config.activation],
+        OUTPUTS[ensemble.config.output],
         ensemble.x,
         flat,
         log_p,
@@ -155,6 +161,26 @@ def losses(
     return sums.T.reshape(2, 2, -1) / size
 
 
+def gaussian_losses(
+    mean: NDArray, truth: NDArray, drawn: NDArray | None, variance: float, in_train: NDArray
+) -> NDArray:
+    """Mean of -ln N(y; mean, variance), in nats, of training and test set: (split, member).
+
+    ``mean`` (member, pattern) is what the networks answer, ``truth`` (pattern,) the mean of the
+    real label y, ``variance`` that of y; ``drawn`` (member, pattern) and ``in_train`` as for
+    `losses`: the training set is judged by the labels trained on where they were drawn, the rest
+    in expectation, (truth - mean)^2 / 2 variance + 1/2 + 1/2 ln(2 pi variance).
+    """
+    mean = mean.astype(np.float64)
+    constant = np.log(2 * np.pi * variance) / 2
+    expected = (truth - mean) ** 2 / (2 * variance) + 0.5 + constant
+    trained = expected if drawn is None else (drawn - mean) ** 2 / (2 * variance) + constant
+    size = np.stack([in_train.sum(-1), (~in_train).sum(-1)]).astype(float)
+    size[size == 0] = np.nan
+    sums = [np.where(in_train, trained, 0).sum(-1), np.where(in_train, 0, expected).sum(-1)]
+    return np.stack(sums) / size
+
+
 @njit(**FAST)
 def square_norms(norms, layer, rows, count):
     """norms[layer, s] = sum_c rows[c, s]**2."""
@@ -167,7 +193,9 @@ def square_norms(norms, layer, rows, count):
 
 
 @njit(**FAST)
-def member_gradients(theta, sizes, activation, x, train, target, mean_norm, spread):
+def member_gradients(
+    theta, sizes, activation, kind, precision, x, train, target, mean_norm, spread
+):  # fmt: skip
     """The gradient of W for one sample is delta a^T, so its square norm is |delta|^2 |a|^2."""
     layers = sizes.size - 1
     acts, spare = tile_buffer(sizes.size, sizes.max(), theta), tile_buffer(1, 2, theta)[0]
@@ -180,10 +208,10 @@ def member_gradients(theta, sizes, activation, x, train, target, mean_norm, spre
         high = min(low + TILE, train.size)
         load(acts[0], x, patterns[low:high])
         forward(theta, sizes, activation, acts)
-        output(acts[layers], sizes[layers], spare)
+        output(acts[layers], sizes[layers], kind, spare)
         for layer in range(layers):
             square_norms(inputs, layer, acts[layer], sizes[layer])
-        output_delta(acts[layers], target, rows[low:high], like(1.0, theta[0]))
+        output_delta(acts[layers], target, rows[low:high], like(precision, theta[0]))
         gradient[:] = like(0.0, theta[0])
         backward(theta, sizes, activation, acts, spare, gradient)
         for p in range(theta.size):
@@ -204,12 +232,16 @@ def member_gradients(theta, sizes, activation, x, train, target, mean_norm, spre
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_gradients(theta, sizes, activation, x, train, target, mean_norm, spread, sources=SOURCES):
+def all_gradients(
+    theta, sizes, activation, kind, precision, x, train, target, mean_norm, spread,
+    sources=SOURCES,
+):  # fmt: skip
     """`member_gradients` of every member."""
     for k in prange(theta.shape[0]):
         member_gradients(
-            theta[k], sizes, activation, x, train[k], target[k], mean_norm[k], spread[k]
-        )
+            theta[k], sizes, activation, kind, precision, x, train[k], target[k],
+            mean_norm[k], spread[k],
+        )  # fmt: skip
 
 
 def gradient_statistics(ensemble: Ensemble, parameters: NDArray) -> tuple[NDArray, NDArray]:
@@ -225,6 +257,8 @@ def gradient_statistics(ensemble: Ensemble, parameters: NDArray) -> tuple[NDArra
         parameters,
         ensemble.architecture.sizes,
         ACTIVATIONS[ensemble.config.activation],
+        OUTPUTS[ensemble.config.output],
+        1 / ensemble.label_variance,
         ensemble.x,
         ensemble.train,
         ensemble.targets,

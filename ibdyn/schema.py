@@ -68,11 +68,22 @@ VARIABLES: Mapping[str, Variable] = {
         ("member",), "1", "1 where loss or parameters ceased to be finite", "int8"
     ),
     "p_x": Variable(("pattern",), "1", "probability of the pattern p(x)"),
-    "p_y_given_x": Variable(("pattern", "label"), "1", "probability of the label p(y|x)"),
+    "p_y_given_x": Variable(
+        ("pattern", "label"), "1", "probability of the label p(y|x)", required=False
+    ),
+    "y_mean": Variable(("pattern",), "1", "mean of the real label E(y|x)", required=False),
+    "y_variance": Variable((), "1", "variance of the real label given x", required=False),
+    "teacher": Variable(("input",), "1", "weights of the linear teacher", required=False),
+    "covariance": Variable(
+        ("input", "input_2"), "1", "covariance of the inputs in the population", required=False
+    ),
     "in_train": Variable(("member", "pattern"), "1", "1 in the member's training set", "int8"),
     "x": Variable(("pattern", "input"), "1", "input of the networks", required=False),
     "target": Variable(
         ("member", "pattern"), "1", "label trained on, where drawn from p(y|x)", "int16", False
+    ),
+    "target_value": Variable(
+        ("member", "pattern"), "1", "real label trained on, where drawn", required=False
     ),
     "parameters": Variable(
         ("member", "step", "parameter"),
@@ -82,6 +93,9 @@ VARIABLES: Mapping[str, Variable] = {
         False,
     ),
 }
+
+# What says how a real label depends on x, in place of p_y_given_x.
+REAL_LABEL = ("y_mean", "y_variance", "teacher", "covariance")
 
 COORDINATES: Mapping[str, Variable] = {
     "member": Variable(("member",), "1", "independent network", "int64"),
@@ -135,7 +149,8 @@ def validate(run: xr.Dataset) -> None:
 
     Checked are the version, that required variables are there, and of every variable of the
     schema the dims, units and kind of number; names along a dimension must differ and steps
-    ascend. Variables of other names are the user's own and pass.
+    ascend. Labels are either p_y_given_x or all of `REAL_LABEL`. Variables of other names are the
+    user's own and pass.
     """
     version = run.attrs.get("schema_version")
     if version != VERSION:
@@ -155,6 +170,15 @@ def validate(run: xr.Dataset) -> None:
         kinds = "UTO" if variable.dtype == "U" else "iuf"
         if found.dtype.kind not in kinds:
             raise ValueError(f"{name!r} has dtype {found.dtype}, expected {variable.dtype}")
+    real = [name for name in REAL_LABEL if name in run]
+    if "p_y_given_x" in run and real:
+        raise ValueError(f"'p_y_given_x' and {real} are both in the record, expected one")
+    if "p_y_given_x" not in run and len(real) < len(REAL_LABEL):
+        absent = [name for name in REAL_LABEL if name not in run]
+        raise ValueError(
+            "'p_y_given_x' is missing from the record"
+            + (f", or {absent} of a real label" if real else "")
+        )
     for name in ("member", "layer", "split", "estimator"):
         values = run[name].values.tolist()
         if len(set(values)) < len(values):

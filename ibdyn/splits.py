@@ -34,6 +34,10 @@ def train_mask(task: Task, fraction: float, split: Split, rng: np.random.Generat
         chosen = np.arange(size)
     elif split == "random":
         chosen = rng.permutation(patterns)[:size]
+    elif split == "stratified" and task.gaussian is not None:
+        raise ValueError(
+            f"split stratified needs a task with labels to count, found {task.name!r}; use random"
+        )
     elif split == "stratified":
         chosen = _stratified(task.p_y_given_x.argmax(-1), size, rng)
     elif task.spectral_class is None:

@@ -1,6 +1,7 @@
 """A task is a finite world: patterns x, their probabilities p(x), and labels p(y|x).
 
-Everything a network could learn is known: I(X;Y) and H(Y) are exact.
+Everything a network could learn is known: I(X;Y) and H(Y) are exact. In the linear-Gaussian task
+the label is a real number, and the patterns are a sample of a population that is known exactly.
 """
 
 from dataclasses import dataclass, replace
@@ -28,12 +29,51 @@ SOFT_WEIGHTS = (1, 4.06, 2.66, 2.58)
 
 
 @dataclass(frozen=True, eq=False)
+class LinearGaussian:
+    """A real label y = teacher . x + noise of inputs x ~ N(0, covariance).
+
+    teacher : (input,) weights.
+    covariance : (input, input) of the population of inputs.
+    variance : of the noise.
+
+    Raises ValueError for shapes that do not fit, a covariance that is not symmetric, a variance
+    that is not above 0, or numbers that are not finite.
+    """
+
+    teacher: Floats
+    covariance: Floats
+    variance: float
+
+    def __post_init__(self) -> None:
+        inputs = self.teacher.size
+        if self.teacher.ndim != 1 or self.covariance.shape != (inputs, inputs):
+            raise ValueError(
+                f"teacher and covariance have shapes {self.teacher.shape} and "
+                f"{self.covariance.shape}, expected (input,) and (input, input)"
+            )
+        for field in ("teacher", "covariance"):
+            array = getattr(self, field)
+            if not np.isfinite(array).all():
+                raise ValueError(f"{field} holds values that are not finite")
+            array.flags.writeable = False
+        if (self.covariance != self.covariance.T).any():
+            raise ValueError("covariance is not equal to its transpose")
+        if not 0 < self.variance < np.inf:
+            raise ValueError(f"variance is {self.variance}, expected finite and more than 0")
+
+    @property
+    def signal_variance(self) -> float:
+        """Variance of teacher . x in the population."""
+        return float(self.teacher @ self.covariance @ self.teacher)
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """Patterns and the exact distribution of their labels.
 
     x : (pattern, input) inputs, as the network sees them.
     p_x : (pattern,) probabilities of the patterns.
-    p_y_given_x : (pattern, label) probabilities of the labels.
+    y : (pattern, label) probabilities of the labels p(y|x), or a `LinearGaussian` real label.
     power_spectrum : (pattern, degree) spherical power spectrum, for tasks on the sphere.
     spectral_class : (pattern,) integer name of the spectrum's value; whole classes can be held
         out of training.
@@ -45,41 +85,75 @@ class Task:
     name: str
     x: Floats
     p_x: Floats
-    p_y_given_x: Floats
+    y: Floats | LinearGaussian
     power_spectrum: Floats | None = None
     spectral_class: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("x", "p_y_given_x"):
-            array = getattr(self, field)
+        tables = {"x": self.x}
+        if not isinstance(self.y, LinearGaussian):
+            tables["p_y_given_x"] = self.y
+        for field, array in tables.items():
             if array.ndim != 2 or 0 in array.shape:
                 raise ValueError(f"{field} has shape {array.shape}, expected two axes, not empty")
-        patterns, labels = self.p_y_given_x.shape
-        if labels < 2:
-            raise ValueError(f"p_y_given_x has {labels} label, expected at least 2")
+        if isinstance(self.y, LinearGaussian):
+            source, patterns = "x", len(self.x)
+            if self.x.shape[1] != self.y.teacher.size:
+                raise ValueError(
+                    f"x has {self.x.shape[1]} inputs, expected the {self.y.teacher.size} "
+                    "of the teacher"
+                )
+        else:
+            source, (patterns, labels) = "p_y_given_x", self.y.shape
+            if labels < 2:
+                raise ValueError(f"p_y_given_x has {labels} label, expected at least 2")
+            _check_probabilities("p_y_given_x", self.y)
         for field in ("x", "p_x", "power_spectrum", "spectral_class"):
             array = getattr(self, field)
             if array is not None and len(array) != patterns:
                 raise ValueError(
-                    f"{field} has {len(array)} patterns, expected {patterns} as in p_y_given_x"
+                    f"{field} has {len(array)} patterns, expected {patterns} as in {source}"
                 )
         if not np.isfinite(self.x).all():
             raise ValueError("x holds values that are not finite")
         _check_probabilities("p_x", self.p_x)
-        _check_probabilities("p_y_given_x", self.p_y_given_x)
         for array in vars(self).values():
             if isinstance(array, np.ndarray):
                 array.flags.writeable = False
 
     @property
+    def p_y_given_x(self) -> Floats:
+        """(pattern, label) probabilities of the labels; ValueError where the label is real."""
+        if isinstance(self.y, LinearGaussian):
+            raise ValueError(f"task {self.name!r} has a real label, which has no probabilities")
+        return self.y
+
+    @property
+    def gaussian(self) -> LinearGaussian | None:
+        """The population of a real label; None where labels have probabilities."""
+        return self.y if isinstance(self.y, LinearGaussian) else None
+
+    @property
+    def y_mean(self) -> Floats:
+        """(pattern,) mean of a real label; ValueError where labels have probabilities."""
+        if not isinstance(self.y, LinearGaussian):
+            raise ValueError(f"task {self.name!r} has labels, which have no mean")
+        return self.x @ self.y.teacher
+
+    @property
     def information(self) -> float:
-        """I(X;Y), in bits."""
-        return float(mutual_information(self.p_x[:, None] * self.p_y_given_x))
+        """I(X;Y) in bits; of a real label, that of the population."""
+        if isinstance(self.y, LinearGaussian):
+            return float(np.log1p(self.y.signal_variance / self.y.variance) / np.log(4))
+        return float(mutual_information(self.p_x[:, None] * self.y))
 
     @property
     def label_entropy(self) -> float:
-        """H(Y), in bits."""
-        return float(entropy(self.p_x @ self.p_y_given_x))
+        """H(Y) in bits; of a real label, the differential entropy in the population."""
+        if isinstance(self.y, LinearGaussian):
+            spread = self.y.signal_variance + self.y.variance
+            return float(np.log(2 * np.pi * np.e * spread) / np.log(4))
+        return float(entropy(self.p_x @ self.y))
 
 
 def _check_probabilities(name: str, p: Floats) -> None:
@@ -154,7 +228,7 @@ def spherical_rule(information: float | None = None) -> Task:
     def soft(log_gain: float) -> Task:
         z = np.exp(log_gain) * margin
         # Both tails from the logistic itself: 1 - p would merge rows that differ.
-        return replace(task, p_y_given_x=np.stack([expit(-z), expit(z)], axis=-1))
+        return replace(task, y=np.stack([expit(-z), expit(z)], axis=-1))
 
     log_gain = brentq(lambda g: soft(g).information - information, -30, 30, xtol=1e-14)
     return soft(log_gain)
@@ -184,13 +258,34 @@ def bits(rule: str, n: int) -> Task:
     return from_arrays(x, y.astype(int), name=rule)
 
 
+def linear_teacher(inputs: int, samples: int, snr: float, seed: int) -> Task:
+    """A linear teacher of Gaussian inputs, y = w . x + N(0, 1) (Saxe et al. 2018, section 3).
+
+    The patterns are ``samples`` draws of x ~ N(0, I / ``inputs``), equally likely; w has a random
+    direction and the length that makes the variance of w . x in the population ``snr`` times that
+    of the noise, so I(X;Y) = 1/2 log2(1 + snr). Both come from the stream "task" of ``seed``.
+
+    Raises ValueError unless there are inputs and samples, and ``snr`` is finite and above 0.
+    """
+    if inputs < 1 or samples < 1:
+        raise ValueError(f"inputs and samples are {inputs} and {samples}, expected 1 or more")
+    if not 0 < snr < np.inf:
+        raise ValueError(f"snr is {snr}, expected finite and more than 0")
+    rng = stream(seed, "task")
+    x = rng.standard_normal((samples, inputs)) / np.sqrt(inputs)
+    direction = rng.standard_normal(inputs)
+    teacher = direction * np.sqrt(snr * inputs / (direction @ direction))
+    label = LinearGaussian(teacher, np.eye(inputs) / inputs, 1.0)
+    return Task("linear_teacher", x, np.full(samples, 1 / samples), label)
+
+
 def random_labels(task: Task, seed: int) -> Task:
     """The same patterns with the rows of p(y|x) shuffled: a control with nothing to generalise.
 
     With equally likely patterns I(X;Y) and H(Y) stay what they were.
     """
     order = stream(seed, "task").permutation(len(task.x))
-    return replace(task, name=f"{task.name}-random", p_y_given_x=task.p_y_given_x[order])
+    return replace(task, name=f"{task.name}-random", y=task.p_y_given_x[order])
 
 
 def from_mat(path: str | Path) -> Task:

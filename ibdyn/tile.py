@@ -18,7 +18,7 @@ from .elementary import FAST, like, wide
 TILE = 256
 ALIGNMENT = 64  # bytes of a cache line
 
-LINEAR, TANH, RELU, SIGMOID, SOFTPLUS, SOFTSIGN = range(6)
+LINEAR, TANH, RELU, SIGMOID, SOFTPLUS, SOFTSIGN, SOFTMAX = range(7)
 ACTIVATIONS = {
     "linear": LINEAR,
     "tanh": TANH,
@@ -27,6 +27,7 @@ ACTIVATIONS = {
     "softplus": SOFTPLUS,
     "softsign": SOFTSIGN,
 }
+OUTPUTS = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "linear": LINEAR}
 
 
 @njit(**FAST)
@@ -203,11 +204,11 @@ def forward(theta, sizes, activation, acts):
 
 
 @njit(**FAST)
-def output(z, units, spare):
-    """Replace the output's pre-activations: one unit is a sigmoid, several are a softmax."""
-    if units == 1:
-        sigmoid(z, 1)
-    else:
+def output(z, units, kind, spare):
+    """Replace the output's pre-activations by the output; `kind` is one of `OUTPUTS`."""
+    if kind == SIGMOID:
+        sigmoid(z, units)
+    elif kind == SOFTMAX:
         softmax(z, units, spare)
 
 
@@ -247,11 +248,11 @@ def load(inputs, x, patterns):
 
 
 @njit(**FAST)
-def output_delta(probability, target, rows, scale):
+def output_delta(answer, target, rows, scale):
     """Replace the output by scale * (output - target[rows]), zero beyond the rows."""
     wide()
     for j in range(target.shape[1]):
         for s in range(rows.size):
-            probability[j, s] = scale * (probability[j, s] - target[rows[s], j])
+            answer[j, s] = scale * (answer[j, s] - target[rows[s], j])
         for s in range(rows.size, TILE):
-            probability[j, s] = like(0.0, scale)
+            answer[j, s] = like(0.0, scale)

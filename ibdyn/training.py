@@ -48,7 +48,8 @@ def batch_gradient(ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Te
     """
     parameters = parameters.requires_grad_()
     z = networks.forward(ensemble.architecture, parameters, x)[0][-1]
-    loss = networks.sample_loss(ensemble.architecture, z, target).mean(-1).sum()
+    variance = ensemble.label_variance
+    loss = networks.sample_loss(ensemble.architecture, z, target, variance).mean(-1).sum()
     (gradient,) = torch.autograd.grad(loss, parameters)
     parameters.requires_grad_(False)
     return gradient

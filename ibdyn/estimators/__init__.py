@@ -6,6 +6,7 @@ estimator. `from_name` reads one back.
 """
 
 from .binned import Binned
+from .gaussian import Gaussian
 from .mixture import Mixture
 from .pairwise import Pairwise
 from .protocol import CellEstimator, Estimator, Meaning, World
@@ -16,6 +17,7 @@ __all__ = [
     "CellEstimator",
     "Estimator",
     "Exact",
+    "Gaussian",
     "Meaning",
     "Mixture",
     "Pairwise",
@@ -24,12 +26,13 @@ __all__ = [
     "from_name",
 ]
 
-_FAMILIES: tuple[type[Binned | Exact | Mixture | Pairwise | Quantised], ...] = (
+_FAMILIES: tuple[type[Binned | Exact | Gaussian | Mixture | Pairwise | Quantised], ...] = (
     Exact,
     Quantised,
     Binned,
     Pairwise,
     Mixture,
+    Gaussian,
 )
 
 

@@ -5,13 +5,71 @@ closed form that every other estimator can be measured with. Means do not matter
 independent of x, Gaussian, and part of T.
 """
 
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from .protocol import Estimates, Floats, Limits, Meaning, World, number
 
 # Asymmetry and negative eigenvalues up to this share of the largest are rounding.
 ROUNDING = 1e-10
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Exact I(X;T+Z) and I(T+Z;Y) of a linear network's layer, Z ~ N(0, ``variance`` I).
+
+    Of the population that the patterns are a sample of, so log2(patterns) is no ceiling. It needs
+    linear networks and the linear-Gaussian task (Saxe et al. 2018); ``variance`` is in units of
+    the activations squared.
+    """
+
+    variance: float
+
+    over_run: ClassVar[bool] = False
+    family: ClassVar[str] = "gaussian"
+    forms: ClassVar[tuple[str, ...]] = ("gaussian-VARIANCE",)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.variance < np.inf:
+            raise ValueError(f"gaussian variance is {self.variance}, expected more than 0")
+
+    @property
+    def name(self) -> str:
+        """The estimator's name."""
+        return f"gaussian-{number(self.variance)}"
+
+    @classmethod
+    def from_name(cls, name: str) -> "Gaussian":
+        """Read a name back; ValueError with the forms there are if it is none."""
+        if found := re.fullmatch(r"gaussian-([0-9.]+(?:e[-+]?[0-9]+)?)", name):
+            return cls(float(found[1]))
+        raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the number means."""
+        return Meaning(
+            "I_gaussian",
+            "information of T + Z in the Gaussian population, exact",
+            f"Z Gaussian of variance {number(self.variance)}, in the measurement only",
+            f"standard deviation {np.sqrt(self.variance):.3g} of Z, each unit",
+        )
+
+    def information(self, activations: NDArray, limits: Limits, world: World) -> Estimates:
+        """Exact information of the layer's linear map: see `Estimator`."""
+        weights, covariance, teacher, teacher_variance = world.linear()
+        finite = np.isfinite(weights).all((1, 2))
+        found = np.full((2, len(weights)), np.nan)
+        own = weights[finite]
+        found[0, finite] = input_information(own, covariance, self.variance)
+        found[1, finite] = label_information(
+            own, covariance, self.variance, teacher, teacher_variance
+        )
+        return {"information_input": found[0], "information_label": found[1]}
 
 
 def input_information(

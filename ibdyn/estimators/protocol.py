@@ -27,6 +27,19 @@ class Meaning(NamedTuple):
     resolution: str
 
 
+class LinearMap(NamedTuple):
+    """A layer T = weights x, up to a constant, of the population x ~ N(0, covariance).
+
+    ``weights`` (member, unit, input), ``covariance`` (input, input); the label of the population
+    is y = teacher . x + noise of variance ``teacher_variance``, ``teacher`` (input,).
+    """
+
+    weights: Floats
+    covariance: Floats
+    teacher: Floats
+    teacher_variance: float
+
+
 def _unknown(*_: object) -> NoReturn:
     raise ValueError("these activations come without networks, so there is nothing to run again")
 
@@ -39,7 +52,8 @@ class World:
     ``in_train`` (member, pattern) says which a member trained on. ``generators()`` gives a fresh
     generator for each member, the same at each call; ``paths(count)`` the layer's centres before
     its own noise in ``count`` noisy passes, (member, path, pattern, unit), and ``noise_variance``
-    that noise.
+    that noise. ``linear()`` is the layer as a linear map of a Gaussian population; ValueError
+    where it is none.
     """
 
     p_x: Floats
@@ -48,6 +62,7 @@ class World:
     generators: Callable[[], Sequence[np.random.Generator]] = _unknown
     paths: Callable[[int], NDArray] = _unknown
     noise_variance: float = 0.0
+    linear: Callable[[], LinearMap] = _unknown
     found: dict[object, Any] = field(default_factory=dict)
 
     def once(self, key: object, compute: Callable[[], Found]) -> Found:
