@@ -28,6 +28,8 @@ _TRUNCATED = "publication: truncated normal at 2 sigma, sigma = 1/sqrt(fan_in), 
 _SZT_SOURCES = {
     "task": "paper, section 3.1: 12 points of the sphere, 4096 patterns, hard published labels",
     "activation": "paper, section 3.1: tanh",
+    "noise": "paper: none",
+    "quantisation": "paper: none",
     "output": "publication: softmax of 2 with cross-entropy (the paper's text: a sigmoid unit)",
     "init": _TRUNCATED,
     "momentum": "publication: none",
@@ -58,6 +60,8 @@ _SAXE = RunConfig(
 _SAXE_SOURCES = {
     "task": "saxe: the task of Shwartz-Ziv & Tishby",
     "widths": "saxe: 10-7-5-4-3",
+    "noise": "saxe: none",
+    "quantisation": "saxe: none",
     "output": "saxe: softmax of 2 with cross-entropy",
     "init": "saxe: truncated normal at 2 sigma, sigma = 1/sqrt(fan_out), biases 0",
     "optimizer": "saxe: Adam",

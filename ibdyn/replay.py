@@ -64,12 +64,13 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
         raise ValueError(f"the record holds no parameters at step {step}")
     limits: list = [layer.limits for layer in ensemble.architecture.layers]
     if chosen.over_run:
-        history = (_parameters(run, step) for step in run.step.values.tolist())
-        limits = hindsight.extremes(ensemble, history)
+        steps = run.step.values.tolist()
+        history = (_parameters(run, each) for each in steps)
+        limits = hindsight.extremes(ensemble, steps, history)
     parts = []
     for block in probes.blocks(len(parameters)):
         own = [(low[block], high[block]) for low, high in limits] if chosen.over_run else limits
-        activations, _ = respond(ensemble, parameters[block])
+        activations, _ = respond(ensemble, parameters[block], step, block)
         found = [chosen.cells(t, ends) for t, ends in zip(activations, own, strict=True)]
         parts.append(np.stack(found, axis=1))
     joined = np.concatenate(parts)
@@ -89,11 +90,14 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     """The record with further estimators, measured on its parameters: nothing is trained again.
 
     Steps whose parameters were not kept are NaN. Raises ValueError for an estimator that the
-    record has already.
+    record has already, or that does not fit its networks.
     """
     known = [name for name in estimators if name in run.estimator.values]
     if known or len(set(estimators)) < len(estimators):
         raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")
+    before = RunConfig.from_json(run.attrs["config"])
+    names = (*run.estimator.values.tolist(), *estimators)
+    config = RunConfig.model_validate(before.model_dump() | {"estimators": names})
     ensemble, chosen = ensemble_of(run), [from_name(name) for name in estimators]
     steps = run.step.values.tolist()
     history = [_parameters(run, step) for step in steps]
@@ -102,7 +106,7 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
         for step, parameters in zip(steps, history, strict=True)
     ]
     hindsight.fill(ensemble, steps, history, rows, chosen)
-    everyone = [from_name(name) for name in [*run.estimator.values, *estimators]]
+    everyone = [from_name(name) for name in names]
     merged = run.drop_dims("estimator").assign_coords(
         {
             name: ("estimator", values, schema.attributes(name))
@@ -115,9 +119,7 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     merged["resolved"] = _joined(
         run, "resolved", resolved(merged.information_input.values[-len(chosen) :], len(ensemble.x))
     )
-    config = RunConfig.from_json(run.attrs["config"])
-    names = tuple(merged.estimator.values.tolist())
-    merged.attrs["config"] = config.model_copy(update={"estimators": names}).to_json()
+    merged.attrs["config"] = config.to_json()
     schema.validate(merged)
     return merged
 
@@ -134,10 +136,9 @@ def _joined(run: xr.Dataset, name: str, further: NDArray) -> xr.Variable:
 def _information(
     ensemble: Ensemble, step: int, parameters: NDArray, estimators: Sequence[Estimator]
 ) -> probes.Arrays:
-    parts = [
-        probes.layer_information(
-            ensemble, respond(ensemble, parameters[block])[0], estimators, block, step
-        )
-        for block in probes.blocks(len(parameters))
-    ]
+    parts = []
+    for block in probes.blocks(len(parameters)):
+        own = parameters[block]
+        activations, _ = respond(ensemble, own, step, block)
+        parts.append(probes.layer_information(ensemble, own, activations, estimators, block, step))
     return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
