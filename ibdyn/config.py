@@ -85,6 +85,13 @@ class RunConfig(_Frozen):
     """Units of each hidden layer, from the input on."""
     activation: Activation = "tanh"
     """Of the hidden layers."""
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Standard deviation of Gaussian noise added to every hidden layer, after its non-linearity, in
+    training and measurement; binned estimators then see one noisy pass of each pattern."""
+    quantisation: Annotated[int, Field(ge=1, le=32)] | None = None
+    """Bits of weights and hidden activations, whose gradients pass straight through: 2^bits levels
+    between the extremes of a layer's weights, and of its activations over the batch (in measurement
+    over all patterns). Biases and outputs are not quantised."""
     output: Output = "softmax"
     """softmax: a unit for each label; sigmoid: one unit, for two labels; linear: for a real one."""
     init: InitConfig = InitConfig()
@@ -151,6 +158,7 @@ class RunConfig(_Frozen):
         if self.engine == "kernel" and self.device != "cpu":
             raise ValueError(f"engine kernel needs device cpu, not {self.device}")
         self._fields_fit_the_label()
+        self._fields_fit_the_disturbance()
         return self
 
     def _fields_fit_the_label(self) -> None:
@@ -173,6 +181,34 @@ class RunConfig(_Frozen):
                 f"estimator {exact[0]} needs the task linear_teacher and activation linear, "
                 f"not {self.task.name} and {self.activation}"
             )
+
+    def _fields_fit_the_disturbance(self) -> None:
+        """Noise and quantisation, and what can be measured under them."""
+        if self.noise and self.quantisation is not None:
+            raise ValueError(
+                f"noise {self.noise} and quantisation {self.quantisation} are both given, expected "
+                "one of them"
+            )
+        if self.disturbed and self.output == "linear":
+            raise ValueError(
+                "noise and quantisation are for tasks with labels, found output linear"
+            )
+        if self.engine == "kernel" and self.disturbed:
+            raise ValueError("engine kernel has neither noise nor quantisation, expected torch")
+        for name in self.estimators:
+            propagated = name.startswith("mixture-propagated-")
+            if propagated and not self.noise:
+                raise ValueError(f"estimator {name} needs networks with noise, found noise 0")
+            if self.noise and not (propagated or name.startswith("binned-")):
+                raise ValueError(
+                    f"estimator {name} takes activations without noise, found noise {self.noise}, "
+                    "expected mixture-propagated-PATHS or a binned one"
+                )
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the networks add noise to their activations, or quantise them."""
+        return self.noise > 0 or self.quantisation is not None
 
     def to_json(self) -> str:
         """The configuration as JSON; `from_json` gives it back exactly."""

@@ -13,17 +13,17 @@ from .response import respond
 Extremes = list[tuple[NDArray, NDArray]]
 
 
-def extremes(ensemble: Ensemble, history: Iterable[NDArray]) -> Extremes:
+def extremes(ensemble: Ensemble, steps: Sequence[int], history: Iterable[NDArray]) -> Extremes:
     """Least and greatest activation of each layer, each (member,), over a run.
 
-    ``history`` are the run's parameters (member, parameter). What is not finite does not count; a
-    member that never is has NaN.
+    ``history`` are the parameters (member, parameter) of each of ``steps``. What is not finite does
+    not count; a member that never is has NaN.
     """
     layers, members = len(ensemble.architecture.layers), len(ensemble.members)
     low, high = np.full((2, layers, members), np.nan)
-    for parameters in history:
+    for step, parameters in zip(steps, history, strict=True):
         for block in probes.blocks(members):
-            for j, t in enumerate(respond(ensemble, parameters[block])[0]):
+            for j, t in enumerate(respond(ensemble, parameters[block], step, block)[0]):
                 least, greatest = t.min((1, 2)), t.max((1, 2))
                 finite = np.isfinite(least) & np.isfinite(greatest)
                 low[j, block] = np.fmin(low[j, block], np.where(finite, least, np.nan))
@@ -47,13 +47,14 @@ def fill(
     if not late:
         return
     chosen = [estimators[i] for i in late]
-    found = extremes(ensemble, history)
+    found = extremes(ensemble, steps, history)
     for step, parameters, row in zip(steps, history, rows, strict=True):
         for block in probes.blocks(len(parameters)):
             limits = [(low[block], high[block]) for low, high in found]
-            activations = respond(ensemble, parameters[block])[0]
+            own = parameters[block]
+            activations = respond(ensemble, own, step, block)[0]
             values = probes.layer_information(
-                ensemble, parameters, activations, chosen, block, step, limits
+                ensemble, own, activations, chosen, block, step, limits
             )
             for name, array in values.items():
                 row[name][late, block] = array

@@ -1,7 +1,7 @@
 """The information plane of a record: members at an epoch, paths in time, estimators side by side.
 
-Dotted lines are the ceilings I(X;Y) and, of the information of patterns, log2(patterns); bars are 95 % intervals of the mean over
-members.
+Dotted lines are the ceilings I(X;Y) and, of the information of patterns, log2(patterns); bars are
+95 % intervals of the mean over members.
 """
 
 from collections.abc import Sequence

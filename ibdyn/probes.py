@@ -5,11 +5,14 @@ member's training set, at the parameters as they stand. All sums are taken in fl
 measured of a member does not depend on the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import disturbed
 from .ensemble import Ensemble
 from .estimators import Estimator, Gaussian, World
 from .estimators.protocol import Limits, LinearMap
@@ -44,17 +47,17 @@ def measure(
     """
     parts = []
     for block in blocks(len(parameters)):
-        activations, log_p = respond(ensemble, parameters[block])
+        activations, log_p = respond(ensemble, parameters[block], step, block)
         parts.append(
             performance(ensemble, activations, log_p, block)
             | geometry(ensemble, activations)
-            | layer_information(ensemble, parameters, activations, estimators, block, step)
+            | layer_information(ensemble, parameters[block], activations, estimators, block, step)
         )
     measured = {
         name: np.concatenate([part[name] for part in parts], MEMBER_AXIS.get(name, 0))
         for name in parts[0]
     }
-    mean, spread = gradient_statistics(ensemble, parameters)
+    mean, spread = gradient_statistics(ensemble, parameters, step)
     gradients = {"gradient_mean": mean, "gradient_spread": spread}
     return measured | gradients | weights(ensemble, parameters)
 
@@ -145,16 +148,21 @@ def layer_information(
 ) -> Arrays:
     """I(X;T) and I(T;Y) in bits, occupied cells and standard errors, (estimator, member, layer).
 
-    ``parameters`` (member, parameter) are the whole ensemble's, ``activations`` those of the
-    ``block`` at them. ``extremes`` are each layer's over the run, for the estimators that need
-    them; without, these are NaN, as is a member whose activations are no longer finite. Of a real
-    label only `Gaussian` knows I(T;Y).
+    ``parameters`` (member, parameter) and the ``activations`` that they give belong to ``block``.
+    ``extremes`` are each layer's over the run, for the estimators that need them; without, these
+    are NaN, as is a member whose activations are no longer finite. Of a real label only `Gaussian`
+    knows I(T;Y).
     """
     layers = ensemble.architecture.layers
     shape = (len(estimators), len(ensemble.members[block]), len(layers))
     found = {name: np.full(shape, np.nan) for name in INFORMATION}
+
+    @cache
+    def passes(count: int) -> list[NDArray]:
+        return disturbed.centres(ensemble, parameters, step, block, count)
+
     for j, (layer, t) in enumerate(zip(layers, activations, strict=True)):
-        world = world_around(ensemble, parameters, block, step, depth=j)
+        world = world_around(ensemble, parameters, block, step, j, passes)
         for i, estimator in enumerate(estimators):
             if estimator.over_run and extremes is None:
                 continue
@@ -167,19 +175,34 @@ def layer_information(
 
 
 def world_around(
-    ensemble: Ensemble, parameters: NDArray, block: slice, step: int, depth: int
+    ensemble: Ensemble,
+    parameters: NDArray,
+    block: slice,
+    step: int,
+    depth: int,
+    passes: Callable[[int], list[NDArray]],
 ) -> World:
-    """What estimators are told of the layer ``depth``, counted from 0, at ``step``."""
+    """What estimators are told of the layer ``depth``, counted from 0, at ``step``.
+
+    ``passes(count)`` gives each hidden layer's centres, see `disturbed.centres`.
+    """
 
     def generators() -> list[np.random.Generator]:
         seed = ensemble.config.seed
         return [stream(seed, "measurement", k, step, depth) for k in ensemble.members[block]]
 
     def linear() -> LinearMap:
-        return linear_map(ensemble, parameters[block], depth)
+        return linear_map(ensemble, parameters, depth)
 
     p_x, table, in_train = ensemble.task.p_x, label_table(ensemble), ensemble.in_train[block]
-    return World(p_x, table, in_train, generators, linear=linear)
+    world = World(p_x, table, in_train, generators, linear=linear)
+    if not ensemble.config.noise or depth == len(ensemble.config.widths):
+        return world
+    return replace(
+        world,
+        paths=lambda count: passes(count)[depth],
+        noise_variance=ensemble.config.noise**2,
+    )
 
 
 def linear_map(ensemble: Ensemble, parameters: NDArray, depth: int) -> LinearMap:

@@ -86,12 +86,13 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     ensemble, parameters = ensemble_of(run), _kept_parameters(run, step)
     limits: list = [layer.limits for layer in ensemble.architecture.layers]
     if chosen.over_run:
-        history = (_parameters(run, step) for step in run.step.values.tolist())
-        limits = hindsight.extremes(ensemble, history)
+        steps = run.step.values.tolist()
+        history = (_parameters(run, each) for each in steps)
+        limits = hindsight.extremes(ensemble, steps, history)
     parts = []
     for block in probes.blocks(len(parameters)):
         own = [(low[block], high[block]) for low, high in limits] if chosen.over_run else limits
-        activations, _ = respond(ensemble, parameters[block])
+        activations, _ = respond(ensemble, parameters[block], step, block)
         found = [chosen.cells(t, ends) for t, ends in zip(activations, own, strict=True)]
         parts.append(np.stack(found, axis=1))
     joined = np.concatenate(parts)
@@ -130,16 +131,15 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     """The record with further estimators, measured on its parameters: nothing is trained again.
 
     Steps whose parameters were not kept are NaN. Raises ValueError for an estimator that the
-    record has already, or that is not for its task or networks.
+    record has already, or that does not fit its task or networks.
     """
     known = [name for name in estimators if name in run.estimator.values]
     if known or len(set(estimators)) < len(estimators):
         raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")
-    ensemble, chosen = ensemble_of(run), [from_name(name) for name in estimators]
     everyone = [from_name(name) for name in [*run.estimator.values, *estimators]]
-    config = RunConfig.model_validate(
-        {**ensemble.config.model_dump(), "estimators": [each.name for each in everyone]}
-    )
+    before = RunConfig.from_json(run.attrs["config"]).model_dump()
+    config = RunConfig.model_validate(before | {"estimators": [each.name for each in everyone]})
+    ensemble, chosen = ensemble_of(run), everyone[run.sizes["estimator"] :]
     steps = run.step.values.tolist()
     history = [_parameters(run, step) for step in steps]
     rows = [
@@ -176,10 +176,9 @@ def _joined(run: xr.Dataset, name: str, further: NDArray) -> xr.Variable:
 def _information(
     ensemble: Ensemble, step: int, parameters: NDArray, estimators: Sequence[Estimator]
 ) -> probes.Arrays:
-    parts = [
-        probes.layer_information(
-            ensemble, parameters, respond(ensemble, parameters[block])[0], estimators, block, step
-        )
-        for block in probes.blocks(len(parameters))
-    ]
+    parts = []
+    for block in probes.blocks(len(parameters)):
+        own = parameters[block]
+        activations, _ = respond(ensemble, own, step, block)
+        parts.append(probes.layer_information(ensemble, own, activations, estimators, block, step))
     return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}

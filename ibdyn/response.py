@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from .elementary import FAST, ORDERED, exp, like, log1p, wide
+from . import disturbed
+from .elementary import FAST, like, wide
 from .ensemble import Ensemble
 from .sources import SOURCES
 from .tile import (
@@ -19,40 +20,11 @@ from .tile import (
     backward,
     forward,
     load,
+    log_probabilities,
     output,
     output_delta,
     tile_buffer,
 )
-
-
-@njit(**ORDERED)
-def log_probabilities(z, units, low, high, out):
-    """Write log p(label) of the samples low..high of a tile to out (label, pattern)."""
-    wide()
-    labels = out.shape[0]
-    total, largest = np.zeros(TILE), np.zeros(TILE)
-    for s in range(TILE):
-        # A sigmoid is the softmax of (0, z).
-        largest[s] = max(0.0, z[0, s]) if units == 1 else z[0, s]
-    for j in range(1, units):
-        for s in range(TILE):
-            largest[s] = max(largest[s], np.float64(z[j, s]))
-    for j in range(units):
-        for s in range(TILE):
-            total[s] += exp(np.float64(z[j, s]) - largest[s])
-    if units == 1:
-        for s in range(TILE):
-            total[s] += exp(-largest[s])
-    if labels == 2:
-        for s in range(TILE):
-            total[s] = log1p(total[s] - 1.0)
-    else:
-        for s in range(TILE):
-            total[s] = np.log(total[s])
-    for label in range(labels):
-        j = label - (labels - units)
-        for s in range(high - low):
-            out[label, low + s] = (0.0 if j < 0 else np.float64(z[j, s])) - largest[s] - total[s]
 
 
 @njit(**FAST)
@@ -88,13 +60,24 @@ def all_responses(theta, sizes, activation, kind, x, activations, log_p, sources
         )
 
 
-def respond(ensemble: Ensemble, parameters: NDArray) -> tuple[list[NDArray], NDArray]:
+def respond(
+    ensemble: Ensemble,
+    parameters: NDArray,
+    step: int | None = None,
+    block: slice = slice(None),
+) -> tuple[list[NDArray], NDArray]:
     """Activations of each layer over all patterns, and the log-probabilities of the labels.
 
-    ``parameters`` is (member, parameter). Activations are (member, pattern, unit) in the run's
-    dtype, stored with the patterns of a unit side by side; log-probabilities are (member, label,
-    pattern), in nats and float64, and empty where the label is real.
+    ``parameters`` is (member, parameter), of the members in ``block``. Activations are (member,
+    pattern, unit) in the run's dtype, stored with the patterns of a unit side by side;
+    log-probabilities are (member, label, pattern), in nats and float64, and empty where the label
+    is real.
+
+    Of networks that add noise or quantise, these are activations as they are passed on: of one
+    pass with the noise of ``step``, without which there is a ValueError; or rounded.
     """
+    if ensemble.config.disturbed:
+        return disturbed.respond(ensemble, parameters, step, block)
     members, patterns = len(parameters), len(ensemble.x)
     widths = [layer.width for layer in ensemble.architecture.layers]
     flat = np.empty(members * patterns * sum(widths), dtype=ensemble.x.dtype)
@@ -244,13 +227,19 @@ def all_gradients(
         )  # fmt: skip
 
 
-def gradient_statistics(ensemble: Ensemble, parameters: NDArray) -> tuple[NDArray, NDArray]:
+def gradient_statistics(
+    ensemble: Ensemble, parameters: NDArray, step: int | None = None
+) -> tuple[NDArray, NDArray]:
     """Norm of the mean per-sample gradient and root trace of the per-sample covariance.
 
     Of each layer's weights, biases apart, over each member's training set, in nats: both are
     (member, layer). A sample's gradient is the outer product of its delta and the layer's input,
     so no per-sample matrix is formed: tr C = mean |delta|^2 |a|^2 - |mean delta a^T|^2.
+
+    Of networks that add noise or quantise, in the pass of `respond` at ``step``.
     """
+    if ensemble.config.disturbed:
+        return disturbed.gradient_statistics(ensemble, parameters, step)
     shape = (len(parameters), len(ensemble.architecture.layers))
     mean_norm, spread = np.empty(shape), np.empty(shape)
     all_gradients(

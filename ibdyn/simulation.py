@@ -85,13 +85,14 @@ def engine_of(ensemble: Ensemble) -> str:
     """The engine that trains an ensemble: kernel or torch.
 
     ``auto`` is the kernel on a CPU, up to `KERNEL_WIDTH` units a layer: beyond, training is matrix
-    products and torch's are the faster.
+    products and torch's are the faster. Noise and quantisation are torch's.
     """
     config = ensemble.config
     if config.engine != "auto":
         return config.engine
     narrow = ensemble.architecture.sizes.max() <= KERNEL_WIDTH
-    return "kernel" if config.device == "cpu" and narrow else "torch"
+    plain = config.device == "cpu" and not config.disturbed
+    return "kernel" if plain and narrow else "torch"
 
 
 def trajectory(ensemble: Ensemble, stops: list[int]) -> Iterator[NDArray]:

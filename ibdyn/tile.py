@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from . import elementary as m
-from .elementary import FAST, like, wide
+from .elementary import FAST, ORDERED, like, wide
 
 TILE = 256
 ALIGNMENT = 64  # bytes of a cache line
@@ -210,6 +210,36 @@ def output(z, units, kind, spare):
         sigmoid(z, units)
     elif kind == SOFTMAX:
         softmax(z, units, spare)
+
+
+@njit(**ORDERED)
+def log_probabilities(z, units, low, high, out):
+    """Write log p(label) of the samples low..high of a tile to out (label, pattern)."""
+    wide()
+    labels = out.shape[0]
+    total, largest = np.zeros(TILE), np.zeros(TILE)
+    for s in range(TILE):
+        # A sigmoid is the softmax of (0, z).
+        largest[s] = max(0.0, z[0, s]) if units == 1 else z[0, s]
+    for j in range(1, units):
+        for s in range(TILE):
+            largest[s] = max(largest[s], np.float64(z[j, s]))
+    for j in range(units):
+        for s in range(TILE):
+            total[s] += m.exp(np.float64(z[j, s]) - largest[s])
+    if units == 1:
+        for s in range(TILE):
+            total[s] += m.exp(-largest[s])
+    if labels == 2:
+        for s in range(TILE):
+            total[s] = m.log1p(total[s] - 1.0)
+    else:
+        for s in range(TILE):
+            total[s] = np.log(total[s])
+    for label in range(labels):
+        j = label - (labels - units)
+        for s in range(high - low):
+            out[label, low + s] = (0.0 if j < 0 else np.float64(z[j, s])) - largest[s] - total[s]
 
 
 @njit(**FAST)

@@ -1,7 +1,9 @@
 """Gradient descent of an ensemble as an iterator of parameters: the readable reference."""
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from . import batches, networks
 from .config import RunConfig
 from .ensemble import Ensemble
+from .seeding import stream
 
 Update = Callable[[Tensor, Tensor], Tensor]
 
@@ -28,28 +31,38 @@ def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[NDArray]:
     target = torch.tensor(ensemble.targets, device=device)
     rows = torch.arange(len(parameters), device=device)[:, None]
     step = 0
-    batch = minibatches(ensemble)
+    batch, noise = minibatches(ensemble), noises(ensemble)
     for stop in stops:
         if stop < step:
             raise ValueError(f"stop {stop} comes after step {step}, expected ascending stops")
         while step < stop:
             own = next(batch).to(device)
-            gradient = batch_gradient(ensemble, parameters, x[rows, own], target[rows, own])
+            gradient = batch_gradient(
+                ensemble, parameters, x[rows, own], target[rows, own], next(noise)
+            )
             parameters = update(parameters, gradient)
             step += 1
         yield parameters.numpy(force=True).copy()
 
 
-def batch_gradient(ensemble: Ensemble, parameters: Tensor, x: Tensor, target: Tensor) -> Tensor:
+def batch_gradient(
+    ensemble: Ensemble,
+    parameters: Tensor,
+    x: Tensor,
+    target: Tensor,
+    noise: Sequence[Tensor] = (),
+) -> Tensor:
     """Gradient of the mean loss over a batch, of each member: (member, parameter).
 
-    ``x`` (member, pattern, input), ``target`` (member, pattern, output unit). Members share no
-    parameter, so the gradient of the sum of their losses is the gradient of each.
+    ``x`` (member, pattern, input), ``target`` (member, pattern, output unit), ``noise`` what is
+    added to each hidden layer. Members share no parameter, so the gradient of the sum of their
+    losses is the gradient of each.
     """
     parameters = parameters.requires_grad_()
-    z = networks.forward(ensemble.architecture, parameters, x)[0][-1]
+    bits = ensemble.config.quantisation
+    zs, _ = networks.forward(ensemble.architecture, parameters, x, noise=noise, bits=bits)
     variance = ensemble.label_variance
-    loss = networks.sample_loss(ensemble.architecture, z, target, variance).mean(-1).sum()
+    loss = networks.sample_loss(ensemble.architecture, zs[-1], target, variance).mean(-1).sum()
     (gradient,) = torch.autograd.grad(loss, parameters)
     parameters.requires_grad_(False)
     return gradient
@@ -66,6 +79,22 @@ def minibatches(ensemble: Ensemble) -> Iterator[Tensor]:
             order = torch.tensor(batches.orders(ensemble.batch_keys, epoch, size))
         yield from order.split(ensemble.batch_size, dim=1)
         epoch += 1
+
+
+def noises(ensemble: Ensemble) -> Iterator[Sequence[Tensor]]:
+    """Noise of each hidden layer in each batch, (member, pattern, unit), without end; or none.
+
+    A member's stream begins anew in every epoch, at the epoch's place.
+    """
+    config, size = ensemble.config, ensemble.train.shape[1]
+    if not config.noise:
+        yield from itertools.repeat(())
+    for epoch in itertools.count():
+        streams = [stream(config.seed, "noise", k, epoch) for k in ensemble.members]
+        for begin in range(0, size, ensemble.batch_size):
+            shape = min(ensemble.batch_size, size - begin), sum(config.widths)
+            z = np.stack([rng.standard_normal(shape, ensemble.x.dtype) for rng in streams])
+            yield torch.tensor(config.noise * z, device=config.device).split(config.widths, -1)
 
 
 def sgd(config: RunConfig) -> Update:

@@ -72,6 +72,24 @@ def test_estimators_may_be_given_as_objects():
         ({"estimators": ["kde-3"]}, "estimators: estimator 'kde-3' is unknown, expected one of"),
         ({"estimators": ["binned-range-30"] * 2}, "binned-range-30 appears more than once"),
         ({"estimators": "binned-range-30"}, "estimators: expected a list of estimators"),
+        ({"noise": -0.1}, "noise: must be greater than or equal to 0 (got -0.1)"),
+        ({"noise": float("inf")}, "noise: must be a finite number"),
+        ({"quantisation": 0}, "quantisation: must be greater than or equal to 1 (got 0)"),
+        ({"quantisation": 33}, "quantisation: must be less than or equal to 32 (got 33)"),
+        (
+            {"noise": 0.1, "quantisation": 4},
+            "noise 0.1 and quantisation 4 are both given, expected one of them",
+        ),
+        ({"noise": 0.1, "engine": "kernel"}, "engine kernel has neither noise nor quantisation"),
+        ({"quantisation": 4, "engine": "kernel"}, "kernel has neither noise nor quantisation"),
+        (
+            {"estimators": ["mixture-propagated-4"]},
+            "estimator mixture-propagated-4 needs networks with noise, found noise 0",
+        ),
+        (
+            {"estimators": ["exact"], "noise": 0.1},
+            "estimator exact takes activations without noise, found noise 0.1",
+        ),
         ({"estimators": []}, "estimators: Tuple should have at least 1 item"),
         ({"dtype": "float16"}, "dtype: must be 'float32' or 'float64' (got 'float16')"),
     ],
@@ -86,7 +104,7 @@ def test_what_is_wrong_is_named_with_what_was_found(fields, message):
 def test_every_setting_of_a_preset_has_its_source(name):
     fields = set(RunConfig.model_fields)
     assert PRESETS[name].sources.keys() == fields
-    sources = ("paper", "publication", "released", "saxe", "ours")
+    sources = ("paper", "publication", "released", "saxe", "goldfeld", "lorenzen", "ours")
     assert all(text.startswith(sources) for text in PRESETS[name].sources.values())
 
 

@@ -40,6 +40,13 @@ def test_a_configuration_and_a_task_need_no_torch():
     ) & {"torch", "numba", "xarray", "matplotlib"}
 
 
+def test_frozen_networks_are_measured_without_torch():
+    code = "from ibdyn import disturbed, hindsight, probes, replay, response"
+    modules = loaded(code)
+    assert "numba" in modules
+    assert "torch" not in modules
+
+
 def test_theory_imports_neither_ibdyn_nor_torch():
     code = "from theory import phases, fitting, information"
     assert not loaded(code) & {"ibdyn", "torch", "simulations"}
