@@ -20,6 +20,7 @@ from .sources import SOURCES
 from .tile import (
     ACTIVATIONS,
     LINEAR,
+    OUTPUTS,
     TILE,
     activate,
     log_probabilities,
@@ -55,7 +56,7 @@ def all_layers(w, b, below, activation, above, sources=SOURCES):
 
 
 @njit(**FAST)
-def member_output(z, log_p):
+def member_output(z, kind, log_p):
     """Replace the output's pre-activations by the output, and write log p(label) to log_p."""
     units, patterns = z.shape
     out, spare = tile_buffer(1, units, z)[0], tile_buffer(1, 2, z)[0]
@@ -65,17 +66,17 @@ def member_output(z, log_p):
             for s in range(high - low):
                 out[j, s] = z[j, low + s]
         log_probabilities(out, units, low, high, log_p)
-        output(out, units, spare)
+        output(out, units, kind, spare)
         for j in range(units):
             for s in range(high - low):
                 z[j, low + s] = out[j, s]
 
 
 @njit(parallel=True, cache=True, **FAST)
-def all_outputs(z, log_p, sources=SOURCES):
+def all_outputs(z, kind, log_p, sources=SOURCES):
     """`member_output` of every member."""
     for k in prange(z.shape[0]):
-        member_output(z[k], log_p[k])
+        member_output(z[k], kind, log_p[k])
 
 
 class Pass(NamedTuple):
@@ -113,7 +114,7 @@ def run(ensemble: Ensemble, parameters: NDArray, streams: Sequence[np.random.Gen
         plain.append(a)
         passed.append(below)
     log_p = np.empty((members, ensemble.architecture.labels, patterns))
-    all_outputs(below, log_p)
+    all_outputs(below, OUTPUTS[ensemble.architecture.output], log_p)
     return Pass(plain, passed, log_p)
 
 
