@@ -394,7 +394,7 @@ def test_two_points_through_two_noisy_layers(paths, tmp_path):
         error = np.hypot(stderr[k, 1], few.std() / np.sqrt(1000))
         assert abs(bits[k, 1] - truth - bias) < 4 * error
         assert abs(labels[k, 1] - truth) < 4 * label_stderr[k, 1]
-        # A mean of Kullback-Leibler divergences, below ln(1 + chi^2 / paths) by Jensen's
+        # A mean of Kullback-Leibler divergences, at most ln(1 + chi^2 / paths) by Jensen's
         # inequality; the chi-squared divergence of these Gaussians is w^2.
         assert 0 < bias < np.log2(1 + w**2 / paths)
     assert np.isnan(bits[:, 2]).all()
