@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
+from benchmarks import bottleneck as benchmark
+from benchmarks import plain
 from ibdyn import tasks
 from theory import annealing, bottleneck, certified, iteration, mixing, sufficiency
 from theory.information import entropy, mutual_information
@@ -95,7 +97,7 @@ def test_discretised_gaussian_is_near_the_gaussian_bottleneck():
     rho, beta = 0.8, 5.0
     x = np.linspace(-4, 4, 81)
     joint = np.exp(-(x[:, None] ** 2 - 2 * rho * x[:, None] * x + x**2) / (2 * (1 - rho**2)))
-    point = bottleneck.curve(joint / joint.sum(), [beta], tolerance=1e-5).isel(beta=0)
+    point = bottleneck.curve(joint / joint.sum(), [beta]).isel(beta=0)
     found = [point.information_input.item(), point.information_label.item()]
     assert found[0] == pytest.approx(1.4139, abs=1e-4)
     assert found[1] == pytest.approx(0.57528, abs=1e-5)
@@ -358,3 +360,17 @@ def test_bad_parameters_are_refused():
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.eye(3))
     with pytest.raises(ValueError, match="rows that are no probabilities"):
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.ones((2, 2)))
+
+
+def test_both_sides_of_the_benchmark_make_the_same_sweep():
+    joint = random_joint(6, patterns=6, labels=3)
+    p, q = parts(joint)
+    start = np.random.default_rng(6).dirichlet(np.ones(6), 6)
+    expected, _ = iteration.sweep(p, q, start, 3.0)
+    assert plain.bottleneck_sweep(p, q, start, 3.0) == pytest.approx(expected, abs=1e-13)
+    doubled = np.repeat(joint, 3, axis=0) / 3
+    assert benchmark.difference_after_a_sweep(doubled, joint, 3.0) == pytest.approx(0, abs=1e-13)
+    sweeps, value = benchmark.plain_run(joint, 3.0)
+    done = bottleneck.blahut_arimoto(joint, 3.0, np.eye(6), tolerance=benchmark.SWEEP_GAIN)
+    assert sweeps == len(done.lagrangian)
+    assert value == pytest.approx(done.lagrangian[-1], abs=1e-13)

@@ -24,7 +24,7 @@ ROUNDING = 1e-14
 
 def log_posteriors(z: Floats) -> Floats:
     """Log p(y|t) of logits, shape (cluster, 2), with both tails exact."""
-    return np.stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)], axis=-1)
+    return -np.logaddexp(0, np.multiply.outer(z, (1, -1)))
 
 
 class Problem:
@@ -80,9 +80,9 @@ class Problem:
             _, first, second = self.slopes(ratio, z)
             low, high = np.where(first > 0, z, low), np.where(first > 0, high, z)
             newton = z - first / np.where(second < 0, second, -1)
-            inside = (second < 0) & (newton > low) & (newton < high)
+            inside = (second < 0) & (newton >= low) & (newton <= high)
             moved = np.where(inside, newton, (low + high) / 2)
-            still = np.abs(moved - z).max() < 1e-10 * (1 + np.abs(z).max())
+            still = (np.abs(moved - z) < 1e-9 * (1 + np.abs(z))).all()
             z = moved
             if still:
                 break
