@@ -121,7 +121,7 @@ def our_curve(joint: NDArray) -> xr.Dataset:
 
 
 def against_dit() -> float:
-    """Print the times and the excess over the certified optimum; the least ratio of the times."""
+    """Print the times and the excess over the best found; the least ratio of the times."""
     row(f"small joints, {len(BETAS)} betas", "dit, s", "ours, s", "ratio", "dit, nat", "ours, nat")
     rng = np.random.default_rng(0)
     ratios = []
@@ -132,15 +132,17 @@ def against_dit() -> float:
             "ours": partial(our_curve, joint),
         }
         seconds = interleaved(jobs, 3)
-        best = bottleneck.curve(joint, BETAS, tolerance=1e-9).lagrangian.values
+        theirs, ours = dit_curve(joint), our_curve(joint).lagrangian.values
+        sharp = bottleneck.curve(joint, BETAS, tolerance=1e-9).lagrangian.values
+        best = np.minimum(sharp, theirs)
         ratios.append(seconds["dit"] / seconds["ours"])
         row(
             f"{shape[0]} patterns, {shape[1]} labels",
             f"{seconds['dit']:.2f}",
             f"{seconds['ours']:.4f}",
             f"{ratios[-1]:.0f}",
-            f"{(dit_curve(joint) - best).max():.0e}",
-            f"{(our_curve(joint).lagrangian.values - best).max():.0e}",
+            f"{(theirs - best).max():.0e}",
+            f"{(ours - best).max():.0e}",
         )
     return min(ratios)
 

@@ -18,6 +18,8 @@ SPACING = 0.25
 # Beyond this logit, past that of log(1 + beta), a posterior is 0 or 1 to far below any tolerance.
 FAR = 30.0
 ROUNDS = 200
+# A class whose mixture is below this has no atom of its own: nothing is divided by it.
+THIN = 1e-30
 # F is a sum of numbers of order one.
 ROUNDING = 1e-14
 
@@ -36,7 +38,8 @@ class Problem:
         with np.errstate(divide="ignore"):
             logits = np.log(q[:, 1]) - np.log(q[:, 0])
         # Optimal posteriors are averages of the p(y|x), so they lie between them.
-        low, high = np.clip([logits.min(), logits.max()], -far, far)
+        self.logits = np.clip(logits, -far, far)
+        low, high = self.logits.min(), self.logits.max()
         step = SPACING / np.sqrt(beta)
         angle = np.arange(step, np.pi, step)
         grid = np.concatenate(
@@ -49,9 +52,13 @@ class Problem:
         """exp(-beta KL(p(y|x) || r)) at logits, shape (class, logit)."""
         return np.exp(log_kernel(self.q, log_posteriors(z), self.beta))
 
+    def mixture(self, z: Floats, weights: Floats) -> Floats:
+        """Sum over atoms at logits of weight times kernel, shape (class,), kept above zero."""
+        return np.maximum(self.kernel(z) @ weights, SMALLEST)
+
     def log_likelihood(self, z: Floats, weights: Floats) -> float:
         """F of atoms at logits."""
-        return float(self.p @ np.log(self.kernel(z) @ weights))
+        return float(self.p @ np.log(self.mixture(z, weights)))
 
     def log_c(self, ratio: Floats, z: Floats) -> Floats:
         """Log c at logits; where it underflows, a number above it that is still far below 0."""
@@ -133,7 +140,7 @@ def excess(p: Floats, q: Floats, beta: float, mixture: Mixture) -> float:
     """Greatest log c of a mixture, off the grid by Newton's method."""
     problem = Problem(p, q, beta)
     z, weights = _begin(problem, mixture)
-    return float(problem.maxima(p / (problem.kernel(z) @ weights))[1].max())
+    return float(problem.maxima(p / problem.mixture(z, weights))[1].max())
 
 
 def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | None) -> Solution:
@@ -147,7 +154,8 @@ def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | 
     z, weights = _begin(problem, start)
     gap = np.inf
     for _ in range(ROUNDS):
-        ratio = p / (problem.kernel(z) @ weights)
+        z, weights = _cover(problem, z, weights)
+        ratio = p / problem.mixture(z, weights)
         peaks, heights = problem.maxima(ratio)
         if heights.max() <= tolerance / 2:
             gap = problem.bound(ratio, tolerance / 10)
@@ -159,7 +167,7 @@ def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | 
         z, weights = _fuse(problem, z[weights > 0], weights[weights > 0])
         z, weights = _polish(problem, z, weights)
     else:
-        gap = problem.bound(p / (problem.kernel(z) @ weights), tolerance / 10)
+        gap = problem.bound(p / problem.mixture(z, weights), tolerance / 10)
     mixture = Mixture(weights, np.exp(log_posteriors(z)))
     return Solution(mixture, gap, gap <= tolerance)
 
@@ -176,6 +184,17 @@ def _begin(problem: Problem, start: Mixture | None) -> tuple[Floats, Floats]:
     spread = problem.grid[:: round(1 / SPACING)]
     weights = np.concatenate([weights / 2, np.full(len(spread), 1 / len(spread))])
     return np.concatenate([z, spread]), weights / weights.sum()
+
+
+def _cover(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """The same, with an atom near every class that all others have left: rare ones, mostly."""
+    left = problem.mixture(z, weights) < THIN
+    if not left.any():
+        return z, weights
+    near = np.unique(np.searchsorted(problem.grid, problem.logits[left]))
+    share = max(float(problem.p[left].sum()), THIN)
+    weights = np.concatenate([weights * (1 - share), np.full(len(near), share / len(near))])
+    return np.concatenate([z, problem.grid[near]]), weights / weights.sum()
 
 
 def _fuse(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -205,12 +224,14 @@ def _polish(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Float
     It goes on while F rises, and once F is exact to rounding while the gradient falls.
     """
     count = len(z)
+    if problem.mixture(z, weights).min() < THIN:
+        return z, weights
     value, (gradient, hessian) = problem.log_likelihood(z, weights), _newton(problem, z, weights)
     for _ in range(20):
         step = np.linalg.lstsq(hessian, -gradient, rcond=1e-13)[0]
         moved = np.clip(z + step[count:], problem.grid[0], problem.grid[-1])
         weighed = weights + step[:count]
-        if (weighed <= 0).any():
+        if (weighed <= 0).any() or problem.mixture(moved, weighed).min() < THIN:
             break
         weighed = weighed / weighed.sum()
         reached = problem.log_likelihood(moved, weighed)
