@@ -238,6 +238,20 @@ def test_labels_that_some_patterns_never_have_are_solved_too():
         assert plain.lagrangian[-1] >= point.lagrangian - 1e-9
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_rare_and_extreme_patterns_are_certified_too(seed):
+    rng = np.random.default_rng(seed)
+    patterns = int(rng.integers(2, 40))
+    rows = rng.dirichlet(np.full(2, 10 ** rng.uniform(-2.5, 1)), patterns)
+    rows[0] = [1, 0] if seed % 2 else [1e-200, 1]
+    p = rng.dirichlet(np.full(patterns, 10 ** rng.uniform(-1, 1))) + 1e-12
+    joint = p[:, None] / p.sum() * rows
+    joint /= joint.sum()
+    curve = bottleneck.curve(joint, 10 ** rng.uniform(-1, 6, 5))
+    assert curve.gap.values.max() <= 1e-6
+    assert curve.converged.all()
+
+
 def test_three_labels_are_as_good_as_many_starts():
     joint = random_joint(3, patterns=5, labels=3)
     curve = bottleneck.curve(joint, [2.0, 4.0, 9.0])

@@ -18,6 +18,7 @@ SPACING = 0.25
 # Beyond this logit, past that of log(1 + beta), a posterior is 0 or 1 to far below any tolerance.
 FAR = 30.0
 ROUNDS = 200
+SWEEPS = 3
 # A class whose mixture is below this has no atom of its own: nothing is divided by it.
 THIN = 1e-30
 # F is a sum of numbers of order one.
@@ -147,12 +148,12 @@ def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | 
     """The mixture whose F is within ``tolerance`` nat of the global optimum, from any start.
 
     The maxima of c become atoms, weights are refitted, and atoms that meet are fused, until no
-    maximum exceeds one; then Newton's method on weights and logits together, and the bound. Not
+    maximum exceeds one, with Newton's method on weights and logits together in every round. Not
     converged when `ROUNDS` rounds were not enough; the gap is certified all the same.
     """
     problem = Problem(p, q, beta)
     z, weights = _begin(problem, start)
-    gap = np.inf
+    gap, value = np.inf, -np.inf
     for _ in range(ROUNDS):
         z, weights = _cover(problem, z, weights)
         ratio = p / problem.mixture(z, weights)
@@ -165,6 +166,9 @@ def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | 
         weights = np.concatenate([weights, np.zeros(len(peaks))])
         weights = refit(p, problem.kernel(z), weights)
         z, weights = _fuse(problem, z[weights > 0], weights[weights > 0])
+        last, value = value, problem.log_likelihood(z, weights)
+        if value - last < ROUNDING:
+            z, weights = _sweep(problem, z, weights)
         z, weights = _polish(problem, z, weights)
     else:
         gap = problem.bound(p / problem.mixture(z, weights), tolerance / 10)
@@ -216,6 +220,16 @@ def _fuse(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]
                 continue
         i += 1
     return z, weights
+
+
+def _sweep(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Some Blahut-Arimoto iterations: rare clusters, which F hardly feels, settle by them."""
+    for _ in range(SWEEPS):
+        share = (problem.p / problem.mixture(z, weights))[:, None] * problem.kernel(z)
+        log_r = np.log(np.maximum(share.T @ problem.q, SMALLEST))
+        z = np.clip(log_r[:, 1] - log_r[:, 0], problem.grid[0], problem.grid[-1])
+        weights = weights * share.sum(0)
+    return z, weights / weights.sum()
 
 
 def _polish(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
