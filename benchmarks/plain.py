@@ -61,3 +61,16 @@ def information(activations: NDArray, edges: NDArray, labels: NDArray, by_bytes:
     total = entropy(rows)
     given = sum((labels == y).mean() * entropy(rows[labels == y]) for y in np.unique(labels))
     return total + total - given
+
+
+def bottleneck_sweep(p_x: NDArray, p_y_x: NDArray, p_t_x: NDArray, beta: float) -> NDArray:
+    """One Blahut-Arimoto iteration of an encoder (x, cluster) of two or more labels."""
+    p_t = p_x @ p_t_x
+    p_y_t = (p_t_x * p_x[:, None]).T @ p_y_x / p_t[:, None]
+    divergence = np.zeros(p_t_x.shape)
+    for y in range(p_y_x.shape[1]):
+        known = p_y_x[:, y, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            divergence += np.where(known > 0, known * np.log(known / p_y_t[:, y]), 0)
+    new = p_t * np.exp(-beta * divergence)
+    return new / new.sum(1, keepdims=True)

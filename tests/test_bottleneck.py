@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
+from benchmarks import bottleneck as benchmark
+from benchmarks import plain
 from ibdyn import tasks
 from theory import annealing, bottleneck, certified, iteration, mixing, sufficiency
 from theory.information import entropy, mutual_information
@@ -95,7 +97,7 @@ def test_discretised_gaussian_is_near_the_gaussian_bottleneck():
     rho, beta = 0.8, 5.0
     x = np.linspace(-4, 4, 81)
     joint = np.exp(-(x[:, None] ** 2 - 2 * rho * x[:, None] * x + x**2) / (2 * (1 - rho**2)))
-    point = bottleneck.curve(joint / joint.sum(), [beta], tolerance=1e-5).isel(beta=0)
+    point = bottleneck.curve(joint / joint.sum(), [beta]).isel(beta=0)
     found = [point.information_input.item(), point.information_label.item()]
     assert found[0] == pytest.approx(1.4139, abs=1e-4)
     assert found[1] == pytest.approx(0.57528, abs=1e-5)
@@ -236,6 +238,20 @@ def test_labels_that_some_patterns_never_have_are_solved_too():
         assert plain.lagrangian[-1] >= point.lagrangian - 1e-9
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_rare_and_extreme_patterns_are_certified_too(seed):
+    rng = np.random.default_rng(seed)
+    patterns = int(rng.integers(2, 40))
+    rows = rng.dirichlet(np.full(2, 10 ** rng.uniform(-2.5, 1)), patterns)
+    rows[0] = [1, 0] if seed % 2 else [1e-200, 1]
+    p = rng.dirichlet(np.full(patterns, 10 ** rng.uniform(-1, 1))) + 1e-12
+    joint = p[:, None] / p.sum() * rows
+    joint /= joint.sum()
+    curve = bottleneck.curve(joint, 10 ** rng.uniform(-1, 6, 5))
+    assert curve.gap.values.max() <= 1e-6
+    assert curve.converged.all()
+
+
 def test_three_labels_are_as_good_as_many_starts():
     joint = random_joint(3, patterns=5, labels=3)
     curve = bottleneck.curve(joint, [2.0, 4.0, 9.0])
@@ -358,3 +374,17 @@ def test_bad_parameters_are_refused():
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.eye(3))
     with pytest.raises(ValueError, match="rows that are no probabilities"):
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.ones((2, 2)))
+
+
+def test_both_sides_of_the_benchmark_make_the_same_sweep():
+    joint = random_joint(6, patterns=6, labels=3)
+    p, q = parts(joint)
+    start = np.random.default_rng(6).dirichlet(np.ones(6), 6)
+    expected, _ = iteration.sweep(p, q, start, 3.0)
+    assert plain.bottleneck_sweep(p, q, start, 3.0) == pytest.approx(expected, abs=1e-13)
+    doubled = np.repeat(joint, 3, axis=0) / 3
+    assert benchmark.difference_after_a_sweep(doubled, joint, 3.0) == pytest.approx(0, abs=1e-13)
+    sweeps, value = benchmark.plain_run(joint, 3.0)
+    done = bottleneck.blahut_arimoto(joint, 3.0, np.eye(6), tolerance=benchmark.SWEEP_GAIN)
+    assert sweeps == len(done.lagrangian)
+    assert value == pytest.approx(done.lagrangian[-1], abs=1e-13)

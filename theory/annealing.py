@@ -11,7 +11,6 @@ from .mixing import (
     Floats,
     Mixture,
     Solution,
-    decode,
     encode,
     information,
     log_joint,
@@ -24,12 +23,14 @@ from .mixing import (
 # Sweeps far from criticality; near it they grow as the time constant 1 / |1 - beta lambda_2| does.
 SWEEPS = 500
 MOST_SWEEPS = 50_000
-# Sweeps between attempts to fuse clusters.
-FUSING = 20
+# Clusters closer than this in beta (1 - sum_y sqrt(p(y|t) p(y|t'))) may be one, and the sweeps that
+# they have to show it.
+CLOSE = 0.1
+FUSING = 10
 # Times that atoms are added where the certificate finds the mixture wanting.
-ADDITIONS = 100
-# Steps of an ascent, and the distance within which two have met.
-ASCENTS = 1000
+ADDITIONS = 30
+# Steps of an ascent, and the distance within which two starts are one.
+ASCENTS = 300
 RESOLUTION = 1e-5
 
 
@@ -40,21 +41,25 @@ def ascend(
 
     Started at every p(y|x) and cluster: r moves to the mean of p(y|x) under its own terms of
     c(r), which never lowers c, until a step raises log c by less than ``enough``. The greatest
-    log c is a lower bound of the certificate, since a maximum may be missed.
+    log c is a lower bound of the certificate, since a maximum may be missed or not be reached.
     """
     log_ratio = np.log(p) - log_sums(log_joint(q, mixture, beta), 1)[:, 0]
     r = np.concatenate([q, mixture.posteriors, (p @ q)[None]])
-    height = np.full((1, len(r)), -np.inf)
-    for number in range(ASCENTS):
-        terms = log_ratio[:, None] + log_kernel(q, np.log(np.maximum(r, SMALLEST)), beta)
-        reached = log_sums(terms, 0)
-        if (reached - height).max() < enough:
+    r = r[_distinct(r)]
+    height = np.full(len(r), -np.inf)
+    rising = np.arange(len(r))
+    for _ in range(ASCENTS):
+        at = np.log(np.maximum(r[rising], SMALLEST))
+        terms = log_ratio[:, None] + log_kernel(q, at, beta)
+        reached = log_sums(terms, 0)[0]
+        still = reached - height[rising] > enough
+        height[rising] = reached
+        rising = rising[still]
+        if not len(rising):
             break
-        r, height = np.exp(terms - reached).T @ q, reached
-        if number % FUSING == 0:
-            met = _distinct(r)
-            r, height = r[met], height[:, met]
-    return r, reached[0]
+        r[rising] = np.exp(terms[:, still] - reached[still]).T @ q
+    # The last move of a start that was cut short, too, has not lowered its c.
+    return r, height
 
 
 def anneal(p: Floats, q: Floats, betas: Floats, tolerance: float) -> Iterator[Solution]:
@@ -75,7 +80,8 @@ def anneal(p: Floats, q: Floats, betas: Floats, tolerance: float) -> Iterator[So
 def refine(p: Floats, q: Floats, mixture: Mixture, beta: float, tolerance: float) -> Solution:
     """The solution at ``beta`` that `anneal` reaches from a mixture."""
     for _ in range(ADDITIONS):
-        mixture, settled = _iterate(p, q, mixture, beta, tolerance)
+        mixture, settled = _iterate(p, q, _fuse(p, q, mixture, beta), beta, tolerance)
+        mixture = _fuse(p, q, mixture, beta)
         peaks, heights = ascend(p, q, mixture, beta, tolerance / 100)
         gap = max(float(heights.max()), 0.0)
         if gap <= tolerance:
@@ -99,40 +105,75 @@ def _distinct(posteriors: Floats) -> NDArray[np.intp]:
 def _iterate(
     p: Floats, q: Floats, mixture: Mixture, beta: float, tolerance: float
 ) -> tuple[Mixture, bool]:
-    """Blahut-Arimoto until what is left to gain, were it geometric, is below ``tolerance``."""
+    """Blahut-Arimoto until a cycle of three sweeps gains less than ``tolerance``/1000.
+
+    Two sweeps give a difference and its change, and with them a step along the slowest modes
+    (squared extrapolation, Varadhan & Roland 2008); it is kept where F does not fall.
+    """
     distance = abs(1 - beta * second_eigenvalue(p, q))
-    cap = int(min(SWEEPS / max(distance, SWEEPS / MOST_SWEEPS), MOST_SWEEPS))
-    value, gain = -np.inf, np.inf
-    for number in range(max(cap, SWEEPS)):
-        if number % FUSING == 0:
-            mixture = _fuse(p, q, mixture, beta)
-        joint = log_joint(q, mixture, beta)
-        log_z = log_sums(joint, 1)
-        reached = float(p @ log_z[:, 0])
-        mixture = decode(p, q, np.exp(joint - log_z))
-        last, gain, value = gain, reached - value, reached
-        factor = min(gain / last, 1 - 1e-6) if last > 0 else 0.0
-        if gain * factor / (1 - factor) < tolerance and number > 2:
+    cap = int(SWEEPS / max(distance, SWEEPS / MOST_SWEEPS)) + SWEEPS
+    value = -np.inf
+    for _ in range(0, cap, 3):
+        first, _ = _sweep(p, q, mixture, beta)
+        second, middle = _sweep(p, q, first, beta)
+        ahead = _extrapolate(mixture, first, second)
+        mixture, reached = _sweep(p, q, second if ahead is None else ahead, beta)
+        if reached < middle:
+            mixture, reached = _sweep(p, q, second, beta)
+        if reached - value < tolerance / 1000:
             return mixture, True
+        value = reached
     return mixture, False
 
 
+def _sweep(p: Floats, q: Floats, mixture: Mixture, beta: float) -> tuple[Mixture, float]:
+    """The mixture after a Blahut-Arimoto iteration, all clusters kept, and F before it."""
+    joint = log_joint(q, mixture, beta)
+    log_z = log_sums(joint, 1)
+    shares = p[:, None] * np.exp(joint - log_z)
+    weights = shares.sum(0)
+    posteriors = shares.T @ q / np.maximum(weights, SMALLEST)[:, None]
+    return Mixture(weights, posteriors), float(p @ log_z[:, 0])
+
+
+def _extrapolate(start: Mixture, first: Mixture, second: Mixture) -> Mixture | None:
+    """Where three mixtures point to; None when that is no mixture."""
+    table = [np.column_stack(mixture) for mixture in (start, first, second)]
+    change = table[1] - table[0]
+    turn = table[2] - table[1] - change
+    size = float(np.linalg.norm(turn))
+    if size == 0:
+        return None
+    length = max(float(np.linalg.norm(change)) / size, 1.0)
+    ahead = table[0] + 2 * length * change + length**2 * turn
+    if (ahead < 0).any():
+        return None
+    return Mixture(ahead[:, 0], ahead[:, 1:])
+
+
 def _fuse(p: Floats, q: Floats, mixture: Mixture, beta: float) -> Mixture:
-    """The mixture with the closest clusters made one, as long as F does not fall."""
+    """The mixture with close clusters made one, where F, after some sweeps, has not fallen."""
     value = log_likelihood(p, q, mixture, beta)
-    while len(mixture.weights) > 1:
+    refused: set[int] = set()
+    while len(refused) < len(mixture.weights) - 1:
         weights, r = mixture
-        root = np.sqrt(r)
-        closeness = np.triu(root @ root.T, 1)
-        i, j = np.unravel_index(closeness.argmax(), closeness.shape)
-        total = weights[i] + weights[j]
+        apart = 1 - np.sqrt(r) @ np.sqrt(r).T
+        np.fill_diagonal(apart, np.inf)
+        apart[list(refused)] = np.inf
+        i, j = (int(k) for k in np.unravel_index(apart.argmin(), apart.shape))
+        if beta * apart[i, j] > CLOSE:
+            break
         fewer = Mixture(np.delete(weights, j), np.delete(r, j, axis=0))
-        fewer.weights[i] = total
-        fewer.posteriors[i] = (weights[i] * r[i] + weights[j] * r[j]) / total
+        at = i - (j < i)
+        fewer.weights[at] = weights[i] + weights[j]
+        fewer.posteriors[at] = (weights[i] * r[i] + weights[j] * r[j]) / fewer.weights[at]
+        for _ in range(FUSING):
+            fewer, _ = _sweep(p, q, fewer, beta)
         fused = log_likelihood(p, q, fewer, beta)
         if fused < value - 1e-14:
-            break
-        mixture, value = fewer, fused
+            refused.add(i)
+        else:
+            mixture, value, refused = fewer, fused, set()
     return mixture
 
 

@@ -18,13 +18,16 @@ SPACING = 0.25
 # Beyond this logit, past that of log(1 + beta), a posterior is 0 or 1 to far below any tolerance.
 FAR = 30.0
 ROUNDS = 200
+SWEEPS = 3
+# A class whose mixture is below this has no atom of its own: nothing is divided by it.
+THIN = 1e-30
 # F is a sum of numbers of order one.
 ROUNDING = 1e-14
 
 
 def log_posteriors(z: Floats) -> Floats:
     """Log p(y|t) of logits, shape (cluster, 2), with both tails exact."""
-    return np.stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)], axis=-1)
+    return -np.logaddexp(0, np.multiply.outer(z, (1, -1)))
 
 
 class Problem:
@@ -36,7 +39,8 @@ class Problem:
         with np.errstate(divide="ignore"):
             logits = np.log(q[:, 1]) - np.log(q[:, 0])
         # Optimal posteriors are averages of the p(y|x), so they lie between them.
-        low, high = np.clip([logits.min(), logits.max()], -far, far)
+        self.logits = np.clip(logits, -far, far)
+        low, high = self.logits.min(), self.logits.max()
         step = SPACING / np.sqrt(beta)
         angle = np.arange(step, np.pi, step)
         grid = np.concatenate(
@@ -49,9 +53,13 @@ class Problem:
         """exp(-beta KL(p(y|x) || r)) at logits, shape (class, logit)."""
         return np.exp(log_kernel(self.q, log_posteriors(z), self.beta))
 
+    def mixture(self, z: Floats, weights: Floats) -> Floats:
+        """Sum over atoms at logits of weight times kernel, shape (class,), kept above zero."""
+        return np.maximum(self.kernel(z) @ weights, SMALLEST)
+
     def log_likelihood(self, z: Floats, weights: Floats) -> float:
         """F of atoms at logits."""
-        return float(self.p @ np.log(self.kernel(z) @ weights))
+        return float(self.p @ np.log(self.mixture(z, weights)))
 
     def log_c(self, ratio: Floats, z: Floats) -> Floats:
         """Log c at logits; where it underflows, a number above it that is still far below 0."""
@@ -80,9 +88,9 @@ class Problem:
             _, first, second = self.slopes(ratio, z)
             low, high = np.where(first > 0, z, low), np.where(first > 0, high, z)
             newton = z - first / np.where(second < 0, second, -1)
-            inside = (second < 0) & (newton > low) & (newton < high)
+            inside = (second < 0) & (newton >= low) & (newton <= high)
             moved = np.where(inside, newton, (low + high) / 2)
-            still = np.abs(moved - z).max() < 1e-10 * (1 + np.abs(z).max())
+            still = (np.abs(moved - z) < 1e-9 * (1 + np.abs(z))).all()
             z = moved
             if still:
                 break
@@ -133,21 +141,22 @@ def excess(p: Floats, q: Floats, beta: float, mixture: Mixture) -> float:
     """Greatest log c of a mixture, off the grid by Newton's method."""
     problem = Problem(p, q, beta)
     z, weights = _begin(problem, mixture)
-    return float(problem.maxima(p / (problem.kernel(z) @ weights))[1].max())
+    return float(problem.maxima(p / problem.mixture(z, weights))[1].max())
 
 
 def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | None) -> Solution:
     """The mixture whose F is within ``tolerance`` nat of the global optimum, from any start.
 
     The maxima of c become atoms, weights are refitted, and atoms that meet are fused, until no
-    maximum exceeds one; then Newton's method on weights and logits together, and the bound. Not
+    maximum exceeds one, with Newton's method on weights and logits together in every round. Not
     converged when `ROUNDS` rounds were not enough; the gap is certified all the same.
     """
     problem = Problem(p, q, beta)
     z, weights = _begin(problem, start)
-    gap = np.inf
+    gap, value = np.inf, -np.inf
     for _ in range(ROUNDS):
-        ratio = p / (problem.kernel(z) @ weights)
+        z, weights = _cover(problem, z, weights)
+        ratio = p / problem.mixture(z, weights)
         peaks, heights = problem.maxima(ratio)
         if heights.max() <= tolerance / 2:
             gap = problem.bound(ratio, tolerance / 10)
@@ -157,9 +166,12 @@ def solve(p: Floats, q: Floats, beta: float, tolerance: float, start: Mixture | 
         weights = np.concatenate([weights, np.zeros(len(peaks))])
         weights = refit(p, problem.kernel(z), weights)
         z, weights = _fuse(problem, z[weights > 0], weights[weights > 0])
+        last, value = value, problem.log_likelihood(z, weights)
+        if value - last < ROUNDING:
+            z, weights = _sweep(problem, z, weights)
         z, weights = _polish(problem, z, weights)
     else:
-        gap = problem.bound(p / (problem.kernel(z) @ weights), tolerance / 10)
+        gap = problem.bound(p / problem.mixture(z, weights), tolerance / 10)
     mixture = Mixture(weights, np.exp(log_posteriors(z)))
     return Solution(mixture, gap, gap <= tolerance)
 
@@ -176,6 +188,17 @@ def _begin(problem: Problem, start: Mixture | None) -> tuple[Floats, Floats]:
     spread = problem.grid[:: round(1 / SPACING)]
     weights = np.concatenate([weights / 2, np.full(len(spread), 1 / len(spread))])
     return np.concatenate([z, spread]), weights / weights.sum()
+
+
+def _cover(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """The same, with an atom near every class that all others have left: rare ones, mostly."""
+    left = problem.mixture(z, weights) < THIN
+    if not left.any():
+        return z, weights
+    near = np.unique(np.searchsorted(problem.grid, problem.logits[left]))
+    share = max(float(problem.p[left].sum()), THIN)
+    weights = np.concatenate([weights * (1 - share), np.full(len(near), share / len(near))])
+    return np.concatenate([z, problem.grid[near]]), weights / weights.sum()
 
 
 def _fuse(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -199,18 +222,30 @@ def _fuse(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]
     return z, weights
 
 
+def _sweep(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Some Blahut-Arimoto iterations: rare clusters, which F hardly feels, settle by them."""
+    for _ in range(SWEEPS):
+        share = (problem.p / problem.mixture(z, weights))[:, None] * problem.kernel(z)
+        log_r = np.log(np.maximum(share.T @ problem.q, SMALLEST))
+        z = np.clip(log_r[:, 1] - log_r[:, 0], problem.grid[0], problem.grid[-1])
+        weights = weights * share.sum(0)
+    return z, weights / weights.sum()
+
+
 def _polish(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Newton's method on weights and logits together: the last digits of I(X;T).
 
     It goes on while F rises, and once F is exact to rounding while the gradient falls.
     """
     count = len(z)
+    if problem.mixture(z, weights).min() < THIN:
+        return z, weights
     value, (gradient, hessian) = problem.log_likelihood(z, weights), _newton(problem, z, weights)
     for _ in range(20):
         step = np.linalg.lstsq(hessian, -gradient, rcond=1e-13)[0]
         moved = np.clip(z + step[count:], problem.grid[0], problem.grid[-1])
         weighed = weights + step[:count]
-        if (weighed <= 0).any():
+        if (weighed <= 0).any() or problem.mixture(moved, weighed).min() < THIN:
             break
         weighed = weighed / weighed.sum()
         reached = problem.log_likelihood(moved, weighed)

@@ -100,7 +100,7 @@ def refit(p: Floats, kernel: Floats, weights: Floats, steps: int = 3) -> Floats:
     one change of variables; then the step is halved until it holds what its slope promised.
     """
     for _ in range(steps):
-        mixture = kernel @ weights
+        mixture = np.maximum(kernel @ weights, SMALLEST)
         design = np.sqrt(p)[:, None] * (kernel / mixture[:, None] - 2)
         goal = np.zeros(len(p) + 1)
         goal[-1] = 1
