@@ -34,15 +34,15 @@ def mean_escape_time(sde: SDE, *, start: float, end: float, wall: float) -> floa
     >>> print(round(mean_escape_time(free, start=0.0, end=2.0, wall=-1.0), 10))
     8.0
     """
-    d = positive("diffusion", sde.diffusion)
-    if d.ndim:
-        raise ValueError(f"diffusion has shape {d.shape}, expected one number")
+    d = sde.single_diffusion()
     finite("wall, start, end", [wall, start, end])
     if not wall <= start < end:
         raise ValueError(f"wall, start, end are {wall}, {start}, {end}, expected in rising order")
     before = np.inf
     for panels in 2 ** np.arange(4, 15):
-        log_time = _log_escape_time(sde, np.linspace(wall, start, panels + 1), end)
+        log_time = _log_escape_time(
+            sde, d, np.linspace([wall, start], [start, end], panels + 1, axis=1)
+        )
         if abs(log_time - before) <= AGREEMENT:
             if log_time > np.log(np.finfo(float).max):
                 raise ValueError(f"the mean escape time is e^{log_time:.6g}, more than a float")
@@ -54,15 +54,20 @@ def mean_escape_time(sde: SDE, *, start: float, end: float, wall: float) -> floa
     )
 
 
-def _log_escape_time(sde: SDE, below: Floats, end: float) -> float:
-    """Log of tau, with as many panels from start to end as ``below`` has from wall to start."""
-    panels = len(below) - 1
-    edges = np.concatenate([below, np.linspace(below[-1], end, panels + 1)[1:]])
-    energy = -quadrature.running(sde.drift(quadrature.points(edges)), edges) / sde.diffusion
-    inner = quadrature.running(np.exp(energy.min() - energy), edges)[panels:]
-    outer = energy[panels:]
-    integral = quadrature.totals(np.exp(outer - outer.max()) * inner, edges[panels:]).sum()
-    return float(np.log(integral / sde.diffusion) + outer.max() - energy.min())
+def _log_escape_time(sde: SDE, diffusion: float, edges: Floats) -> float:
+    """Log of tau, with panels between ``edges`` (2, panel + 1), below the start and above it."""
+    below, above = edges
+    # U / D counts from the start on both sides: from a far wall, rounding would outweigh the well.
+    energy = np.concatenate([_climb(sde, below[::-1])[::-1, ::-1], _climb(sde, above)]) / diffusion
+    inner = quadrature.running(np.exp(energy.min() - energy), np.append(below, above[1:]))
+    inner, outer = inner[len(below) - 1 :], energy[len(below) - 1 :]
+    integral = quadrature.totals(np.exp(outer - outer.max()) * inner, above).sum()
+    return float(np.log(integral / diffusion) + outer.max() - energy.min())
+
+
+def _climb(sde: SDE, edges: Floats) -> Floats:
+    """Potential above that of the first edge."""
+    return -quadrature.running(sde.velocity(quadrature.points(edges)), edges)
 
 
 def escape_times(

@@ -46,15 +46,13 @@ def discretise(sde: SDE, low: float, high: float, cells: int) -> Lattice:
     With z the drop of -U/D to the next cell, of spacing h, the rates are (D/h^2) B(z) up and
     (D/h^2) B(-z) down, B(z) = z / (e^z - 1). Observables err by O(h^2).
 
-    ValueError if D is not one number above 0, ``low`` not below ``high``, or ``cells`` below 2.
+    ValueError if D is not one number above 0, ``low`` not below ``high``, or ``cells`` below 3.
     """
-    d = positive("diffusion", sde.diffusion)
-    if d.ndim:
-        raise ValueError(f"diffusion has shape {d.shape}, expected one number")
+    d = sde.single_diffusion()
     if not finite("low", low) < finite("high", high):
         raise ValueError(f"low is {low} and high {high}, expected low below high")
-    x, h = np.linspace(low, high, at_least("cells", cells, 2), retstep=True)
-    z = -quadrature.totals(sde.drift(quadrature.points(x)), x) / d
+    x, h = np.linspace(low, high, at_least("cells", cells, 3), retstep=True)
+    z = -quadrature.totals(sde.velocity(quadrature.points(x)), x) / d
     rate = d / h**2
     # 1 / exprel(z) is B(z) without cancellation near 0.
     return Lattice(
@@ -72,8 +70,8 @@ def evolve(lattice: Lattice, probability: ArrayLike, *, dt: float) -> Iterator[F
     Each solves (1 - dt L) p' = p: first order in dt, and for any dt as large as one likes no
     probability is negative and their sum is kept to rounding.
 
-    ValueError if ``probability`` does not fit the cells or has a negative value, or ``dt`` is not
-    above 0.
+    ValueError if ``probability`` does not fit the cells or has a negative value, ``dt`` is not
+    above 0, or too large for a float to hold its product with the rates.
     """
     p = non_negative("probability", probability)
     if p.shape != lattice.x.shape:
@@ -91,6 +89,8 @@ def _factorise(lattice: Lattice, dt: float) -> Factors:
     known number too: pivots from these sums, not from differences, lose no digit at large dt
     (Grassmann, Taksar & Heyman 1985, for Markov chains).
     """
+    fastest = float(max(lattice.up.max(), lattice.down.max()))
+    finite("dt times the fastest rate", dt * fastest)
     up, down = dt * lattice.up, dt * lattice.down
     pivot = np.empty(len(lattice.x))
     total = 1.0

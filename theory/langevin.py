@@ -42,6 +42,20 @@ class SDE:
     def __post_init__(self) -> None:
         non_negative("diffusion", self.diffusion)
 
+    def velocity(self, state: Floats) -> Floats:
+        """The drift at ``state``; ValueError unless it has the shape of ``state``."""
+        found = np.asarray(self.drift(state))
+        if found.shape != state.shape:
+            raise ValueError(f"drift maps shape {state.shape} to {found.shape}, expected the same")
+        return found
+
+    def single_diffusion(self) -> float:
+        """D of one coordinate with noise; ValueError unless it is one number above 0."""
+        d = positive("diffusion", self.diffusion)
+        if d.ndim:
+            raise ValueError(f"diffusion has shape {d.shape}, expected one number")
+        return float(d)
+
     @property
     def diffusion_units(self) -> str:
         """Units of x squared over those of t."""
@@ -80,7 +94,7 @@ def _euler_maruyama(
     spread = np.sqrt(2 * np.asarray(sde.diffusion, dtype=float) * dt)
     while True:
         yield state
-        state = state + dt * sde.drift(state) + spread * rng.standard_normal(state.shape)
+        state = state + dt * sde.velocity(state) + spread * rng.standard_normal(state.shape)
 
 
 def exact_ornstein_uhlenbeck(

@@ -137,9 +137,9 @@ def reshuffled_variance(
     eta, mu = _hyperparameters(learning_rate, 0.0)
     a, s2 = _stable(curvature, eta, mu), non_negative("batch_variance", batch_variance)
     m = at_least("batches", batches, 2)
-    powers = (1 - eta * a)[..., None] ** np.arange(m)
-    added = eta**2 * s2 * m**2 / (m - 1) * powers.var(-1)
-    return np.asarray(-added / np.expm1(2 * m * np.log(np.abs(1 - eta * a))))
+    c = 1 - eta * a
+    spread = (c[..., None] ** np.arange(m)).var(-1)
+    return np.asarray(eta**2 * s2 * m**2 / (m - 1) * spread / (1 - c ** (2 * m)))
 
 
 def stationary_covariance(
