@@ -174,8 +174,5 @@ def densities(lattice: Lattice, probability: ArrayLike, *, dt: float, steps: int
             "x": ("x", lattice.x, {"units": sde.units, "long_name": "position"}),
         },
         ("time", "x"),
-        attrs={
-            "units": "1" if sde.units == "1" else f"({sde.units})-1",
-            "long_name": "probability density",
-        },
+        attrs={"units": sde.density_units, "long_name": "probability density"},
     )

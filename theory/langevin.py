@@ -62,6 +62,11 @@ class SDE:
         return _product((self.units, 2), (self.time_units, -1))
 
     @property
+    def density_units(self) -> str:
+        """One over the units of x."""
+        return _product((self.units, -1))
+
+    @property
     def rate_units(self) -> str:
         """One over the units of t."""
         return _product((self.time_units, -1))

@@ -71,7 +71,8 @@ def to_sde(
 
     ``gradient`` is that of the mean loss; ``batch_variance`` the variance of one step's gradient,
     one number or one for each coordinate (for a full covariance, turn to its eigenvectors). One
-    Euler-Maruyama step of dt = eta is one step of SGD with Gaussian noise.
+    Euler-Maruyama step of dt = eta is one step of SGD with Gaussian noise, without momentum; with
+    it a step advances the time by eta / (1 - mu).
 
     ValueError as for `diffusion`, or for a negative variance.
     """
