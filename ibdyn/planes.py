@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, SymLogNorm
 
 from theory.fitting import mean_interval
-from theory.limit import upper_envelope
+from theory.limit import whole_curve
 
 from .estimators import Gaussian
 from .marks import layer_colours, layer_label, layer_markers
@@ -59,7 +59,7 @@ def _draw_limits(run: xr.Dataset, ax: Axes, limit: xr.Dataset | None) -> None:
 
 def draw_curve(ax: Axes, curve: xr.Dataset, **style: Any) -> None:
     """A bottleneck curve from the origin on, flat beyond its last point."""
-    rates, relevance = upper_envelope(curve.information_input, curve.information_label)
+    rates, relevance = whole_curve(curve)
     right = max(ax.get_xlim()[1], float(rates[-1]))
     ax.plot([*rates, right], [*relevance, relevance[-1]], **style)
 

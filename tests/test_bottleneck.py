@@ -353,7 +353,7 @@ def test_independent_labels_have_no_bottleneck():
         ([[0.5, -0.1], [0.3, 0.3]], r"p_xy at \(0, 1\) is -0.1"),
         ([[0.5, np.nan], [0.3, 0.2]], r"p_xy at \(0, 1\) is nan"),
         ([[0.5, 0.1], [0.3, 0.3]], "p_xy sums to 1.2, expected 1"),
-        ([[0.5, 0.5], [0, 0]], "p_xy has no probability in row 1"),
+        ([[0.5, 0.5], [0, 0]], "p_xy is 0 all along row 1"),
         ([0.5, 0.5], r"p_xy has shape \(2,\)"),
     ],
 )

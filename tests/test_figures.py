@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import ibdyn
-from ibdyn import figures, marks
-from theory import phases
+from ibdyn import figures, marks, tasks
+from theory import bottleneck, phases
+from theory.finite_sample import red_curve
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +106,22 @@ def test_estimators_have_a_plane_each_with_their_own_symbol(run):
         assert low < float(one.information_label.min())
         assert high > float(one.information_label.max())
     assert all((face == 1).all() for face in axes[2].collections[0].get_facecolors())
+
+
+def test_the_bottleneck_limit_is_above_every_layer_and_the_gaps_end_at_the_output(run):
+    soft = run.assign_attrs(task_information=0.99)
+    joint = tasks.spherical_rule(0.99)
+    curve = bottleneck.curve(joint.p_x[:, None] * joint.p_y_given_x, [0.9, 1.2, 5, 100])
+    red = red_curve(curve, samples=3482, labels=2)
+    whole, near = figures.bottleneck(soft, curve, red=red, estimator="binned-range-30")
+    labels = [text.get_text() for text in whole.get_legend().get_texts()]
+    assert labels[:2] == ["bottleneck limit", "finite sample, m = 3482, heuristic"]
+    line = whole.lines[1]
+    assert line.get_xdata()[0] == line.get_ydata()[0] == 0
+    assert line.get_ydata()[-1] == pytest.approx(0.99)
+    output = run.sel(estimator="binned-range-30", layer="output").isel(step=-1).mean("member")
+    heads = [a.xy for a in near.texts if a.get_text() == ""]
+    expected = float(output.information_input), float(output.information_label)
+    assert heads[-1] == pytest.approx(expected)
+    assert [a.get_text() for a in near.texts if a.get_text()] == ["$\\Delta C$", "$\\Delta G$"]
+    assert len(figures.information_paths(run, limit=curve).lines) > 2

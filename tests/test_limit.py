@@ -6,7 +6,7 @@ import xarray as xr
 from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
-from theory import limit
+from theory import bottleneck, limit
 
 BIT = {"units": "bit"}
 
@@ -100,3 +100,30 @@ def test_hard_labels_sorted_by_label_have_an_infinite_beta_and_noise_has_none():
     beta, divergence = limit.fitted_beta_of_cells(np.array([5, 6, 5, 6]), soft)
     assert beta == 0
     assert divergence == pytest.approx(1)
+
+
+def test_a_layer_that_knows_all_is_as_far_as_it_exceeds_the_sufficient_statistic():
+    rng = np.random.default_rng(6)
+    rows = rng.dirichlet([0.5, 0.5], 3)
+    p_xy = np.repeat(rows, 4, axis=0) / 12
+    curve = bottleneck.curve(p_xy)
+    assert curve.sufficient_information.item() == pytest.approx(np.log2(3), abs=1e-12)
+    run = plane("layer", [np.log2(12)], [curve.total_information.item() + 1e-13])
+    found = bottleneck.distance(run, curve)
+    assert found.excess_input.item() == pytest.approx(2, abs=1e-9)
+    assert found.deficit_label.item() == pytest.approx(0, abs=1e-9)
+
+
+def test_points_of_the_curve_are_at_no_distance_and_have_their_beta():
+    rng = np.random.default_rng(7)
+    p_xy = rng.dirichlet(np.ones(20)).reshape(10, 2)
+    curve = bottleneck.curve(p_xy, [3, 8, 20])
+    found = bottleneck.distance(curve, curve)
+    assert np.abs(found.excess_input).max() < 1e-9
+    assert np.abs(found.deficit_label).max() < 1e-9
+    for i, beta in enumerate([3, 8, 20]):
+        encoder = bottleneck.encoder(p_xy, curve.isel(beta=i)).values
+        best, divergence = bottleneck.fitted_beta(encoder, p_xy)
+        # A gap of 1e-6 nat in a convex Lagrangian leaves its square root in the encoder.
+        assert divergence < 1e-4
+        assert best == pytest.approx(beta, rel=0.02)

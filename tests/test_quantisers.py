@@ -183,7 +183,7 @@ def test_every_variable_has_units_and_a_long_name():
         (lambda: deterministic_curve([[0.5, 0.4]], [1]), "sums to 0.9, expected 1"),
         (lambda: deterministic_curve([[0.5, 0.5], [0, 0]], [1]), "0 all along row 1"),
         (lambda: deterministic_curve([[0.2, 0.3, 0.5]], [1]), "has 3 labels, expected 2"),
-        (lambda: deterministic_curve([[0.5, 0.5]], 2.0), r"betas have shape \(\)"),
+        (lambda: deterministic_curve([[0.5, 0.5]], 2.0), r"betas has shape \(\)"),
         (lambda: deterministic_curve([[0.5, 0.5]], [1, 0]), "betas at 1 is 0.0, expected finite"),
         (lambda: deterministic_curve([[0.5, 0.5]], [np.inf]), "betas at 0 is inf"),
         (lambda: best_quantisers([[0.5, 0.5]], [0]), r"cells are \[0\], expected a list of int"),

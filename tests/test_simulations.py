@@ -7,8 +7,14 @@ import pytest
 
 import ibdyn
 from ibdyn.presets import preset
-from simulations import estimators, information_plane, markov_chain, stored_result
-from theory import markov
+from simulations import (
+    bottleneck_limit,
+    estimators,
+    information_plane,
+    markov_chain,
+    stored_result,
+)
+from theory import bottleneck, markov
 
 MEASURED = ("input", "label")
 
@@ -64,6 +70,24 @@ def test_the_markov_chain_of_exact_states_is_one_and_of_cells_is_drawn_in_red(tm
         ["--record", str(tmp_path / "markov_chain.nc"), "--epoch", "0", "--out", str(tmp_path)]
     )
     assert "exact, epoch 0" in capsys.readouterr().out
+
+
+def test_layers_are_held_against_the_bottleneck_limit_with_their_controls(tmp_path, capsys):
+    bottleneck_limit.main(["--scale", "smoke", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    for control in ("trained, epoch 20", "untrained, epoch 0", "random labels, epoch 20"):
+        assert control in printed
+    assert printed.count("Delta C") == 3
+    assert (tmp_path / "bottleneck_limit.png").stat().st_size > 10_000
+    run = ibdyn.load(tmp_path / "bottleneck_limit.nc")
+    shuffled = ibdyn.load(tmp_path / "bottleneck_limit-random.nc")
+    curve = bottleneck.curve(bottleneck_limit.joint_of(run), [1.1, 2, 50])
+    again = bottleneck.curve(bottleneck_limit.joint_of(shuffled), [1.1, 2, 50])
+    assert np.allclose(curve.information_label, again.information_label, atol=1e-5)
+    for record in (run, shuffled):
+        found = bottleneck.distance(record, curve)
+        assert float(found.excess_input.min()) > -1e-5
+        assert float(found.deficit_label.min()) > -1e-5
 
 
 def test_the_published_table_has_every_layer_at_every_epoch():

@@ -12,13 +12,15 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from . import annealing, certified
+from .checks import checked_joint, positive_row
 from .iteration import blahut_arimoto, second_eigenvalue
+from .limit import distance, fitted_beta
 from .mixing import Mixture, Solution, encode, information
-from .sufficiency import checked_joint, merged, positive
+from .sufficiency import merged
 
 Floats = NDArray[np.float64]
 
-__all__ = ["blahut_arimoto", "curve", "encoder", "squared_curve"]
+__all__ = ["blahut_arimoto", "curve", "distance", "encoder", "fitted_beta", "squared_curve"]
 
 POINTS = 50
 # The default betas end where this share of I(X;Y) is reached.
@@ -34,7 +36,9 @@ def curve(
     ``lagrangian`` I(X;T) - beta I(T;Y) and ``gap``, how far above its optimum it may be, in nats;
     ``clusters``, the number of values of T; ``converged``; and the clusters themselves, ``weight``
     (beta, cluster) and ``posterior`` (beta, cluster, label), padded with NaN: `encoder` makes the
-    p(t|x) of a point from them. The attribute ``method`` says how it was solved:
+    p(t|x) of a point from them; and two scalars in bits, where the curve ends:
+    ``total_information`` I(X;Y), and ``sufficient_information`` H of the minimal sufficient T, the
+    classes of equal p(y|x). The attribute ``method`` says how it was solved:
 
     certified: two labels. The global optimum; ``gap`` <= ``tolerance`` is certified, by a bound
         over all posteriors (Kiefer & Wolfowitz 1956, Lindsay 1983; see `mixing`, `certified`).
@@ -64,7 +68,7 @@ def curve(
     independent = len(p) == 1
     if betas is None and independent:
         raise ValueError("p_xy has independent x and y: no beta has a bottleneck, give betas")
-    chosen = _default_betas(p, q, tolerance) if betas is None else positive("betas", betas)
+    chosen = _default_betas(p, q, tolerance) if betas is None else positive_row("betas", betas)
     if _deterministic(q) or independent:
         method, solutions = "closed form", [_closed(p, q, beta) for beta in chosen]
         if not independent:
@@ -124,7 +128,7 @@ def squared_curve(p_xy: ArrayLike, lambdas: ArrayLike) -> xr.Dataset:
     p, q, _ = _reduced(checked_joint(p_xy))
     if not _deterministic(q):
         raise ValueError("p_xy has a y that is no function of x, expected every p(y|x) 0 or 1")
-    chosen = positive("lambdas", lambdas)
+    chosen = positive_row("lambdas", lambdas)
     label_entropy = information(p, q, q)[0] / np.log(2)
     rate = np.minimum(1 / (2 * chosen), label_entropy)
     points = xr.Dataset(coords={"lambda": ("lambda", chosen, _attributes("1/bit", "multiplier"))})
@@ -226,6 +230,7 @@ def _labelled(
         weight[row, :count] = mixture.weights
         posterior[row, :count] = 0
         posterior[row, :count, labels] = mixture.posteriors.T
+    whole = np.array(information(p, q, np.eye(len(p)))) / np.log(2)
     guarantee = "lower bound of the gap" if method == "annealed" else "certified gap"
     i_x, i_y = points.T
     along = ("beta",)
@@ -233,6 +238,8 @@ def _labelled(
     variables = {
         "information_input": (along, bits[0], _attributes("bit", "I(X;T)")),
         "information_label": (along, bits[1], _attributes("bit", "I(T;Y)")),
+        "total_information": ((), whole[1], _attributes("bit", "I(X;Y)")),
+        "sufficient_information": ((), whole[0], _attributes("bit", "H(T) of the sufficient T")),
         "lagrangian": (along, i_x - betas * i_y, _attributes("nat", "I(X;T) - beta I(T;Y)")),
         "gap": (
             along,

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
-from .information import Floats, checked_encoder, entropy
+from .checks import checked_encoder
+from .information import Floats, entropy
 
 MODES = ("heuristic", "sst_fixed", "sst_data")
 

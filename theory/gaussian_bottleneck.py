@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from .information import Floats, checked_betas
+from .checks import positive_row
+from .information import Floats
 
 # Asymmetry up to this share of the largest entry is rounding.
 ROUNDING = 1e-10
@@ -36,7 +37,7 @@ def gaussian_curve(
     ValueError if shapes do not fit, a number is not finite, a covariance is not symmetric and
     positive definite, or a canonical correlation is 1, which is infinite information.
     """
-    betas = checked_betas(betas)
+    betas = positive_row("betas", betas)
     root_x = _root("covariance_x", covariance_x)
     root_y = _root("covariance_y", covariance_y)
     cross = np.asarray(covariance_xy, dtype=float)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .checks import checked_joint, positive_row
 from .mixing import Floats, decode, information, log_joint, log_sums
-from .sufficiency import checked_joint, positive
 
 
 def sweep(p: Floats, q: Floats, encoder: Floats, beta: float) -> tuple[Floats, float]:
@@ -58,7 +58,7 @@ def blahut_arimoto(
     Raises ValueError for a ``p_xy``, ``beta`` or ``start`` that is no distribution.
     """
     joint = checked_joint(p_xy)
-    positive("beta", [beta])
+    positive_row("beta", [beta])
     p_t_x = np.array(start, dtype=float)
     if p_t_x.ndim != 2 or len(p_t_x) != len(joint):
         raise ValueError(f"start has shape {p_t_x.shape}, expected ({len(joint)}, cluster)")

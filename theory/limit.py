@@ -12,10 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import logsumexp, rel_entr, xlogy
 
-from .information import Floats, checked_joint, entropy
+from .checks import checked_joint
+from .information import Floats, entropy
 
 # A layer whose best beta is beyond this sorts by p(y|x) as sharply as can be told.
 SHARPEST = 1e9
+# Bits by which sums over some thousand patterns are off.
+ROUNDING = 1e-9
 
 
 def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
@@ -23,8 +26,9 @@ def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
 
     ``run`` has ``information_input`` and ``information_label`` in bits, with any dims; ``curve``
     the same along ``beta`` (`theory.bottleneck.curve`). Between its points, and from the origin to
-    the first, the curve is taken as straight, which a mixture of two encoders attains; beyond its
-    last point I(T;Y) no longer rises.
+    the first, the curve is taken as straight, which a mixture of two encoders attains. It ends at
+    ``sufficient_information`` and ``total_information``, if ``curve`` has them, else at its last
+    point; beyond, I(T;Y) no longer rises.
 
     ``excess_input``: I(X;T) above the least that the layer's I(T;Y) takes. ``deficit_label``: what
     I(T;Y) lacks to the most that the layer's I(X;T) allows. Where the estimate of I(T;Y) is above
@@ -39,13 +43,14 @@ def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
             if data[name].attrs.get("units") != "bit":
                 found = data[name].attrs.get("units")
                 raise ValueError(f"{name!r} of the {owner} has units {found!r}, expected 'bit'")
-    rates, relevance = upper_envelope(
-        curve.information_input.values, curve.information_label.values
-    )
+    rates, relevance = whole_curve(curve)
     rising = np.append(True, np.diff(relevance) > 0)
+    label, greatest = run.information_label, relevance[-1]
+    # All of I(X;Y), up to the rounding of sums over patterns, is on the curve.
+    label = label.where(~((label > greatest) & (label <= greatest + ROUNDING)), greatest)
     least = xr.apply_ufunc(
         np.interp,
-        run.information_label,
+        label,
         kwargs={"xp": relevance[rising], "fp": rates[rising], "right": np.nan},
     )
     most = xr.apply_ufunc(np.interp, run.information_input, kwargs={"xp": rates, "fp": relevance})
@@ -58,6 +63,15 @@ def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
     found.excess_input.attrs = {"units": "bit", "long_name": "I(X;T) above the bottleneck curve"}
     found.deficit_label.attrs = {"units": "bit", "long_name": "I(T;Y) below the bottleneck curve"}
     return found
+
+
+def whole_curve(curve: xr.Dataset) -> tuple[Floats, Floats]:
+    """Corners of a curve from the origin to the sufficient T, where that is known, in bits."""
+    rates, relevance = curve.information_input.values, curve.information_label.values
+    if "sufficient_information" in curve:
+        rates = np.append(rates, curve.sufficient_information)
+        relevance = np.append(relevance, curve.total_information)
+    return upper_envelope(rates, relevance)
 
 
 def upper_envelope(rates: ArrayLike, relevance: ArrayLike) -> tuple[Floats, Floats]:

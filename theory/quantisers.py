@@ -13,7 +13,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from .information import Floats, checked_betas, checked_joint, of_cells
+from .checks import checked_joint, positive_row
+from .information import Floats, of_cells
 
 Integers = NDArray[np.int64]
 
@@ -29,10 +30,10 @@ def deterministic_curve(p_xy: ArrayLike, betas: ArrayLike) -> xr.Dataset:
     bits, ``clusters``, the number of cells, and along ``x`` the ``cell`` of each x, numbered by
     rising p(y=1|x).
 
-    ValueError as for `checked_joint` and `checked_betas`, or if there are not two labels.
+    ValueError as for `checked_joint` and `positive_row`, or if there are not two labels.
     """
     p = _two_labels(p_xy)
-    betas = checked_betas(betas)
+    betas = positive_row("betas", betas)
     rows, row_of_x = _ordered(p)
     best = np.zeros((len(betas), len(rows) + 1))
     start = np.zeros((len(betas), len(rows) + 1), dtype=np.int64)
