@@ -46,7 +46,7 @@ CRITICISMS = (
     "2^I(X;T) is not a number of cells: a partition has at least as many, and may have far more.",
     "I(X;T) is that of binned activations and changes with the bins; of the exact states of a "
     "deterministic network it is nearly always H(X).",
-    "The bounds are exponential in I(X;T): half of the bits more is the square root of the cells.",
+    "The bounds are exponential in I(X;T): one bit more asks for twice the samples.",
     "Across training sizes any bound follows the gap, because both fall with the size.",
 )
 BOUNDS: Mapping[str, str] = {
@@ -94,8 +94,9 @@ def compare(
     ``gap``: test minus training error rate. ``population_gap``: (N - m)/N of it, the risk on all N
     patterns minus the training error (where labels are drawn from p(y|x), the test set's are in
     expectation). This is the R - R' of the bounds, which hold for samples drawn without
-    replacement too (Hoeffding 1963, section 6): a bound on ``gap`` is N/(N - m) times as large.
-    ``loss_gap``: that of the loss, in nats. All NaN where there is no test set.
+    replacement too (Hoeffding 1963, section 6), so for random splits, in strata up to their
+    rounding, but for no others: a bound on ``gap`` is N/(N - m) times as large. ``loss_gap``: test
+    minus training loss, in nats. All NaN where there is no test set.
 
     Along ``estimator`` and ``layer`` as well: ``information_input`` and
     ``conditional_information`` I(X;T|Y) in bits, ``occupied_cells`` |T| of all patterns.

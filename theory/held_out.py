@@ -59,7 +59,7 @@ def split_sample(
     bound = float(cell_count(len(counts), samples, labels=label_count, delta=delta))
     return _dataset(
         {
-            "predicted": predicted[:-1],
+            "predicted": ("cell", predicted[:-1]),
             "predicted_elsewhere": predicted[-1],
             "cells": len(counts),
             "samples": samples,
@@ -84,8 +84,8 @@ def test_set(errors: ArrayLike, samples: ArrayLike, delta: float) -> xr.Dataset:
     ValueError for errors that are not integers from 0 to ``samples``, samples below 1 or a delta
     not between 0 and 1.
     """
-    given = [v if isinstance(v, xr.DataArray) else _unnamed(v) for v in (errors, samples)]
-    k, n = xr.broadcast(*given)
+    given = [v if isinstance(v, xr.DataArray) else np.asarray(v) for v in (errors, samples)]
+    k, n = xr.broadcast(*map(xr.DataArray, given))
     checked_samples(n.values, delta)
     wrong = ~((k >= 0) & (k <= n) & (k == np.floor(k)))
     if bool(wrong.any()):
@@ -123,14 +123,7 @@ _LONG_NAMES = {
 def _dataset(
     values: Mapping[str, object], coordinates: Mapping[str, NDArray], delta: float
 ) -> xr.Dataset:
-    found = xr.Dataset(attrs={"delta": delta})
-    for name, value in values.items():
-        found[name] = value if isinstance(value, xr.DataArray) else _unnamed(value, *coordinates)
-        found[name].attrs = {"units": "1", "long_name": _LONG_NAMES[name]}
-    return found.assign_coords(coordinates)
-
-
-def _unnamed(values: object, *dims: str) -> xr.DataArray:
-    """An array as a DataArray, with dims named ``dims`` or by xarray."""
-    array = np.asarray(values)
-    return xr.DataArray(array, dims=dims if dims and array.ndim else None)
+    found = xr.Dataset(values, coordinates, {"delta": delta})
+    for name, variable in found.items():
+        variable.attrs = {"units": "1", "long_name": _LONG_NAMES[str(name)]}
+    return found
