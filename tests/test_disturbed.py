@@ -253,6 +253,23 @@ def test_a_diverged_member_is_nan_and_the_others_go_on(fields, lost):
         assert np.array_equal(others, expected, equal_nan=True), name
 
 
+@pytest.mark.parametrize("fields", [{"noise": 0.1}, {"quantisation": 3}])
+def test_a_run_that_diverges_is_kept_and_marked(fields):
+    wild = small(activation="linear", learning_rate=1e30, dtype="float32", **fields)
+    run = ibdyn.simulate(wild, progress=False)
+    assert run.diverged.values.tolist() == [1, 1, 1]
+    assert run.sel(step=0).information_input.notnull().all()
+
+
+@pytest.mark.parametrize("fields", [{"noise": 0.1}, {"quantisation": 3}])
+@pytest.mark.parametrize("size", [1e15, 1e30, 1e38])
+def test_weights_near_overflow_are_measured_without_a_warning(fields, size):
+    ensemble = prepare(small(activation="relu", dtype="float32", **fields))
+    parameters = np.float32(size) * ensemble.initial
+    found = probes.measure(ensemble, parameters, [from_name("binned-range-30")], 0)
+    assert found["gradient_mean"].shape == (3, 3)
+
+
 def refines(cells, coarser):
     """Whether patterns that share a cell share one in ``coarser``, (pattern,) each."""
     return len(np.unique(np.stack([cells, coarser]), axis=1).T) == len(np.unique(cells))
