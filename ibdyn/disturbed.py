@@ -92,7 +92,11 @@ class Pass(NamedTuple):
 
 
 def run(ensemble: Ensemble, parameters: NDArray, streams: Sequence[np.random.Generator]) -> Pass:
-    """One pass at ``parameters`` (member, parameter), with noise from each member's stream."""
+    """One pass at ``parameters`` (member, parameter), with noise from each member's stream.
+
+    Noise is drawn layer after layer, (unit, pattern) each, in the run's dtype. Raises ValueError
+    unless there is a stream for each member.
+    """
     config, layers = ensemble.config, ensemble.architecture.layers
     members, patterns = len(parameters), len(ensemble.x)
     if config.noise and len(streams) != members:
@@ -208,14 +212,16 @@ def gradient_statistics(
         )
         inputs = [ensemble.x[train].astype(float), *passed[:-1]]
         delta = passed[-1] - ensemble.targets[k]
-        for i in reversed(range(len(layers))):
-            power = np.sum((delta.T @ inputs[i] / len(train)) ** 2)
-            square = np.mean((delta**2).sum(-1) * (inputs[i] ** 2).sum(-1))
-            mean_norm[k, i] = np.sqrt(power)
-            # Not below zero but for rounding: the trace is a mean of squares.
-            spread[k, i] = np.sqrt(max(square - power, 0.0))
-            if i > 0:
-                w = passed_weights(ensemble, theta, layers[i])[0].astype(float)
-                slope = SLOPES[ensemble.config.activation](plain[i - 1])
-                delta = (delta @ w.reshape(layers[i].width, -1)) * slope
+        # A diverged member is not finite here either.
+        with np.errstate(invalid="ignore", over="ignore"):
+            for i in reversed(range(len(layers))):
+                power = np.sum((delta.T @ inputs[i] / len(train)) ** 2)
+                square = np.mean((delta**2).sum(-1) * (inputs[i] ** 2).sum(-1))
+                mean_norm[k, i] = np.sqrt(power)
+                # Not below zero but for rounding: the trace is a mean of squares.
+                spread[k, i] = np.sqrt(max(square - power, 0.0))
+                if i > 0:
+                    w = passed_weights(ensemble, theta, layers[i])[0].astype(float)
+                    slope = SLOPES[ensemble.config.activation](plain[i - 1])
+                    delta = (delta @ w.reshape(layers[i].width, -1)) * slope
     return mean_norm, spread

@@ -105,8 +105,8 @@ _GOLDFELD_SOURCES = {
     "seed": "ours",
     "schedule": "ours: a third of the epochs of the other presets, for the cost of Monte Carlo",
     "estimators": "goldfeld: Monte Carlo over the mixture; ours: 8 passes a pattern, which take "
-    "4 seconds of a core for each member and epoch, growing as the square of the passes; cells of "
-    "one noisy pass for comparison",
+    "4 seconds of a core for each member and epoch, growing as the square of the passes, and give "
+    "the last hidden layer 0.1 to 0.3 bit more than 32; cells of one noisy pass for comparison",
     "dtype": "ours",
     "engine": "ours",
     "device": "ours",

@@ -205,10 +205,12 @@ def test_measured_networks_and_gradients_are_those_of_autograd(fields, output, a
     found = -np.take_along_axis(log_p, label[None, None], axis=1)[:, 0]
     assert np.allclose(found, loss.detach(), rtol=0, atol=1e-12)
     mean, spread = gradient_statistics(ensemble, parameters, step)
+    # Members share no parameter: the gradient of the sum of their losses is that of each.
+    every = np.stack(
+        [torch.autograd.grad(one.sum(), theta, retain_graph=True)[0] for one in loss.T], axis=1
+    )
     for k, train in enumerate(ensemble.train):
-        samples = np.stack(
-            [torch.autograd.grad(loss[k, s], theta, retain_graph=True)[0][k] for s in train]
-        )
+        samples = every[k, train]
         for i, layer in enumerate(layers):
             g = samples[:, layer.weights]
             assert mean[k, i] == pytest.approx(np.linalg.norm(g.mean(0)), rel=1e-9)
@@ -251,6 +253,23 @@ def test_a_diverged_member_is_nan_and_the_others_go_on(fields, lost):
         axis = probes.MEMBER_AXIS.get(name, 0)
         others, expected = (np.delete(v, 1, axis) for v in (values, healthy[name]))
         assert np.array_equal(others, expected, equal_nan=True), name
+
+
+@pytest.mark.parametrize("fields", [{"noise": 0.1}, {"quantisation": 3}])
+def test_a_run_that_diverges_is_kept_and_marked(fields):
+    wild = small(activation="linear", learning_rate=1e30, dtype="float32", **fields)
+    run = ibdyn.simulate(wild, progress=False)
+    assert run.diverged.values.tolist() == [1, 1, 1]
+    assert run.sel(step=0).information_input.notnull().all()
+
+
+@pytest.mark.parametrize("fields", [{"noise": 0.1}, {"quantisation": 3}])
+@pytest.mark.parametrize("size", [1e15, 1e30, 1e38])
+def test_weights_near_overflow_are_measured_without_a_warning(fields, size):
+    ensemble = prepare(small(activation="relu", dtype="float32", **fields))
+    parameters = np.float32(size) * ensemble.initial
+    found = probes.measure(ensemble, parameters, [from_name("binned-range-30")], 0)
+    assert found["gradient_mean"].shape == (3, 3)
 
 
 def refines(cells, coarser):
@@ -329,11 +348,11 @@ def test_estimators_that_do_not_fit_the_networks_are_refused_later_too():
 def test_the_first_layer_is_the_known_mixture_around_its_activations():
     ensemble = prepare(small(**NOISY))
     plain = prepare(small())
-    estimators = [from_name("mixture-propagated-200")]
+    estimators = [from_name("mixture-propagated-100")]
     found = probes.measure(ensemble, ensemble.initial, estimators, 3)
     t = respond(plain, plain.initial)[0][0]
     task, rng = ensemble.task, np.random.default_rng(0)
-    expected = information(t, task.p_x, task.p_y_given_x, 0.01, rng, draws=200)
+    expected = information(t, task.p_x, task.p_y_given_x, 0.01, rng, draws=100)
     for name, value, error in (
         ("information_input", expected.input, expected.input_error),
         ("information_label", expected.label, expected.label_error),
