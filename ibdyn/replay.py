@@ -111,11 +111,13 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
 def decisions(run: xr.Dataset, step: int) -> xr.DataArray:
     """The most probable label of each pattern at a recorded step: dims (member, pattern).
 
-    Raises ValueError for a step without parameters.
+    Raises ValueError for a step without parameters, and for a task whose label is real.
     """
     ensemble, parameters = ensemble_of(run), _kept_parameters(run, step)
+    if ensemble.task.gaussian is not None:
+        raise ValueError(f"the task {ensemble.task.name} has a real label, nothing is decided")
     parts = [
-        respond(ensemble, parameters[block])[1].argmax(1)
+        respond(ensemble, parameters[block], step, block)[1].argmax(1)
         for block in probes.blocks(len(parameters))
     ]
     return xr.DataArray(

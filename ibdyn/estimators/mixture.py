@@ -203,8 +203,10 @@ def propagated(
 
     The draws come from the mixtures that they are judged by, so h(T|X) is underestimated, and
     I(X;T) overestimated, by about (1/2n) (integral E[phi(t-mu)^2] / p(t|x) dt - 1) nats for n
-    paths (a chi-squared divergence): it vanishes as 1/n, and for the first hidden layer, whose
-    centres have no noise, it is 0. The standard error takes a pattern's paths as draws.
+    paths (half a chi-squared divergence over n, once that is small): it vanishes as 1/n, and for
+    the first hidden layer, whose centres have no noise, it is 0. In deep layers, where the noise
+    of those before has grown, 8 paths may leave some tenths of a bit. The standard error takes a
+    pattern's paths as draws.
 
     ValueError as for `information`, and for fewer than 2 paths.
     """
