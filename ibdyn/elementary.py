@@ -18,12 +18,21 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 # No "nnan" and no "ninf" in either set: a diverged member has to stay non-finite.
+#
+# Everything is inlined into the function that Python calls. Else, in the process that compiles,
+# a call may be linked to the callee's own machine code, and in later ones, which load the caller
+# from the cache, to a copy that was optimised once more: other code, and other bits.
 FAST: dict[str, Any] = {
+    "forceinline": True,
     "fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"},
     "error_model": "numpy",
 }
 # Reassociation would undo the reduction of the argument of exp: here the order stays.
-ORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+ORDERED: dict[str, Any] = {
+    "forceinline": True,
+    "fastmath": {"contract", "nsz"},
+    "error_model": "numpy",
+}
 
 
 @intrinsic

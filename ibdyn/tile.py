@@ -40,7 +40,7 @@ def tile_buffer(layers, units, theta):
     return flat[skip : skip + size].reshape((layers, units, TILE))
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def weighted_sum(out, j, rows, count, theta, start, stride, bias):
     """out[j, s] = bias + sum_c theta[start + c stride] rows[c, s], four rows in one pass."""
     wide()
@@ -69,7 +69,7 @@ def weighted_sum(out, j, rows, count, theta, start, stride, bias):
             )
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def add_dots(gradient, start, delta, j, rows, count):
     """gradient[start + c] += sum_s delta[j, s] rows[c, s], four rows in one pass."""
     wide()
@@ -92,7 +92,7 @@ def add_dots(gradient, start, delta, j, rows, count):
         gradient[start + c + 3] += w
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def row_sum(rows, j):
     """Sum of one row of a tile."""
     wide()
@@ -118,7 +118,7 @@ def applied(function):
 def chained(slope):
     """The loop that puts slope(a) * delta in the place of row i of the activations."""
 
-    @njit(forceinline=True, **FAST)
+    @njit(**FAST)
     def chain(a, i, delta):
         wide()
         for s in range(TILE):

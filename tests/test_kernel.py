@@ -1,5 +1,9 @@
 """The fused kernel against the torch reference, and its promise: a member's bits are its own."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -256,3 +260,32 @@ def test_the_engine_is_chosen_recorded_and_agrees():
 def test_the_kernel_refuses_a_gpu():
     with pytest.raises(ValueError, match="engine kernel needs device cpu, not cuda"):
         RunConfig(engine="kernel", device="cuda")
+
+
+HASHES = """
+import hashlib
+from ibdyn import kernel, probes
+from ibdyn.config import RunConfig
+from ibdyn.ensemble import prepare
+from ibdyn.estimators import from_name
+
+ensemble = prepare(RunConfig(task={"name": "majority", "bits": 9}, members=2, epochs=4))
+estimators = [from_name(name) for name in ("binned-range-30", "pairwise-upper-0.01")]
+for step, theta in zip((0, 1, 7), kernel.trajectory(ensemble, [0, 1, 7])):
+    found = probes.measure(ensemble, theta, estimators, step)
+    arrays = [theta, *(found[name] for name in sorted(found))]
+    print(*(hashlib.sha256(array.tobytes()).hexdigest()[:8] for array in arrays))
+"""
+
+
+def test_the_process_that_compiles_has_the_bits_of_those_that_load_from_the_cache(tmp_path):
+    """Machine code that was inlined once more than another's has other bits."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    compiling, loading = (
+        subprocess.run(
+            [sys.executable, "-c", HASHES], env=environment, capture_output=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert len(compiling.splitlines()) == 3
+    assert compiling == loading

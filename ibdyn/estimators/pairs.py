@@ -58,7 +58,7 @@ def load(t, order, out):
             out[tile, u, at] = t[u, order[s]]
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def distances(rows, first, columns, d):
     """Squared distances of ROWS patterns, from ``first`` on, to all of a tile, into d.
 
@@ -80,7 +80,7 @@ def distances(rows, first, columns, d):
             d[3 * TILE + s] += (a3 - p) * (a3 - p) + (b3 - q) * (b3 - q)
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def any_near(d, scale):
     """Replace distances by exponents scale * d and say whether any pair is near enough."""
     wide()
@@ -91,7 +91,7 @@ def any_near(d, scale):
     return near > 0
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def exponentials(d, fourth):
     """Replace exponents by their exponential e, and write e^4 to ``fourth``."""
     wide()
@@ -104,7 +104,7 @@ def exponentials(d, fourth):
         fourth[s] = (f * f) * (f * f)
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def add_rows(e, weights, out, first):
     """out[first + r] += sum_s weights[s] e[r, s]."""
     wide()
@@ -121,7 +121,7 @@ def add_rows(e, weights, out, first):
     out[first + 3] += w
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def add_columns(e, weights, first, out):
     """out[s] += sum_r weights[first + r] e[r, s]."""
     wide()

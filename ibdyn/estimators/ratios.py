@@ -16,7 +16,7 @@ from .pairs import FAR, ROWS, TILE, Components, add_rows, load
 from .protocol import Floats
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def exponents(rows, noise, first, columns, scale, d):
     """Exponents ln r_ij = scale sum_u (a + 2 z) a, a = mu_iu - mu_ju, into d.
 
@@ -43,7 +43,7 @@ def exponents(rows, noise, first, columns, scale, d):
     return near > 0
 
 
-@njit(forceinline=True, **FAST)
+@njit(**FAST)
 def exponentials(d):
     """Replace exponents by their exponential, 0 where that is too small to count."""
     wide()
