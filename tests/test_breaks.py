@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from theory import breaks
+from theory import breaks, existence
 from theory.autoregression import (
     autoregressive,
     expected_autocorrelation,
@@ -49,9 +49,9 @@ def test_whitened_intervals_cover_and_how_far_they_fall_short(fits):
 def test_intervals_without_whitening_cover_as_little_as_published():
     rng = np.random.default_rng(1)
     for phi, published in ((0.0, 0.958), (0.6, 0.70), (0.9, 0.41)):
-        design = breaks._Design(X, broken(0.15 * autoregressive(phi, (1000, 120), rng)))
+        design = breaks.Design(X, broken(0.15 * autoregressive(phi, (1000, 120), rng)))
         gains = design.gains(np.zeros(1000))
-        place = breaks._first_best(gains)[:, None]
+        place = breaks.first_best(gains)[:, None]
         squares = design.squares(place, np.zeros(1000))
         near = np.abs(design.candidates - 6) < 0.03
         excess = (gains.max(-1) - gains[:, near].max(-1)) / (squares / 116)
@@ -78,7 +78,7 @@ def test_whitening_is_that_of_prais_and_winsten():
     y, phi = broken(0.15 * rng.normal(size=120)), 0.7
     whiten = np.eye(120) - phi * np.eye(120, k=-1)
     whiten[0, 0] = np.sqrt(1 - phi**2)
-    design = breaks._Design(X, y[None])
+    design = breaks.Design(X, y[None])
     place = np.array([[150]])
     regressors = np.stack([np.ones(120), X, np.maximum(X - design.candidates[150], 0)], 1)
     expected, squares, *_ = np.linalg.lstsq(whiten @ regressors, whiten @ y, rcond=None)
@@ -88,7 +88,7 @@ def test_whitening_is_that_of_prais_and_winsten():
 
 def test_the_null_of_the_sup_f_has_the_published_points():
     """95 % point 6.94; 3.84 and 5.99, of chi squared, are passed by 22 and 8 % (iid errors)."""
-    design = breaks._Design(X, np.random.default_rng(0).normal(size=(6000, 120)))
+    design = breaks.Design(X, np.random.default_rng(0).normal(size=(6000, 120)))
     zero = np.zeros(6000)
     top = design.gains(zero).max(-1)
     null = top / ((design.squares(np.empty((6000, 0), dtype=int), zero) - top) / 116)
@@ -102,21 +102,42 @@ def test_the_null_of_the_sup_f_has_the_published_points():
 def test_existence_keeps_its_level_and_finds_breaks(phi):
     rng = np.random.default_rng(0)
     noise = autoregressive(phi, (600, 120), rng)
-    _, p = breaks.existence(X, 3 - 0.4 * X + 0.15 * noise, rng, 399)
+    _, p = existence.sup_f_test(X, 3 - 0.4 * X + 0.15 * noise, rng, 399)
     # The level itself is simulated, which adds the error of a share of 399 to that of 600.
     error = np.sqrt(0.05 * 0.95 * (1 / 600 + 1 / 399))
     assert (p <= 0.05).mean() < 0.05 + 3 * error
     assert (p <= 0.5).mean() > 0.4
-    _, p = breaks.existence(X, broken(0.15 * noise[:50]), rng, 99)
+    _, p = existence.sup_f_test(X, broken(0.15 * noise[:50]), rng, 99)
     assert (p <= 0.05).all()
 
 
 def test_existence_does_not_depend_on_line_or_size():
     noise = autoregressive(0.5, (4, 120), np.random.default_rng(0))
-    one = breaks.existence(X, noise, np.random.default_rng(1), 49)
-    other = breaks.existence(X, 5 - 3 * X + 1e-3 * noise, np.random.default_rng(1), 49)
+    one = existence.sup_f_test(X, noise, np.random.default_rng(1), 49)
+    other = existence.sup_f_test(X, 5 - 3 * X + 1e-3 * noise, np.random.default_rng(1), 49)
     assert other[0] == pytest.approx(one[0], rel=1e-5)
     assert other[1] == pytest.approx(one[1], rel=1e-9)
+
+
+def test_flipped_members_keep_the_level_whatever_their_errors():
+    """Random walks, of which no phi below 1 is the law."""
+    rng = np.random.default_rng(0)
+    x = X[::4]
+    p = [
+        existence.sign_flip_test(x, x + rng.normal(size=(10, 30)).cumsum(-1), rng, 99)[1]
+        for _ in range(400)
+    ]
+    for level in (0.05, 0.5):
+        # An exact test at multiples of 1 / 100.
+        assert abs(np.mean(np.array(p) <= level) - level) < 4 * np.sqrt(level * (1 - level) / 400)
+
+
+def test_flipped_members_find_a_common_break():
+    rng = np.random.default_rng(0)
+    y = broken(0.15 * autoregressive(0.6, (8, 120), rng))
+    assert existence.sign_flip_test(X, y, rng)[1] <= 0.02
+    with pytest.raises(ValueError, match="y has 1 members without NaN, expected at least 2"):
+        existence.sign_flip_test(X, np.where(np.arange(8)[:, None] > 0, np.nan, y), rng)
 
 
 def test_breaks_are_those_of_an_exhaustive_search():
@@ -124,7 +145,7 @@ def test_breaks_are_those_of_an_exhaustive_search():
     y = np.maximum(X - 3, 0) - 2 * np.maximum(X - 7, 0) + 0.1 * rng.normal(size=(3, 120))
     found = breaks.fit_breaks(X, y, 2)
     assert found.chosen.tolist() == [2, 2, 2]
-    design = breaks._Design(X, y)
+    design = breaks.Design(X, y)
     places = np.array([(i, j) for i in range(0, 301, 3) for j in range(i + 15, 301, 3)])
     for k in range(3):
         least = design.of(np.tile(y[k], (len(places), 1))).squares(places, np.zeros(len(places)))
@@ -144,7 +165,7 @@ def test_a_curve_with_a_gap_has_no_estimate_and_spoils_no_other():
     several = breaks.fit_breaks(X, y, 1)
     assert np.isnan(several.position[1]).all()
     assert several.chosen.tolist() == [1, 0, 1]
-    _, p = breaks.existence(X, y, np.random.default_rng(0), 19)
+    _, p = existence.sup_f_test(X, y, np.random.default_rng(0), 19)
     assert np.isnan(p).tolist() == [False, True, False]
 
 

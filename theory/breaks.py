@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
-from .autoregression import MOST, autoregressive, unbiased_autocorrelation
+from .autoregression import unbiased_autocorrelation
 from .profiles import gain
 
 GRID = 301
@@ -22,8 +22,6 @@ TRIM = 0.08
 """Share of the range of x at each end without a break: the null of the sup-F depends on it."""
 GAP = 0.04
 """Least distance of two breaks, as a share of the range of x."""
-NULLS = 10
-"""Autocorrelations at which the null of the sup-F is simulated."""
 
 
 class Break(NamedTuple):
@@ -78,17 +76,18 @@ def fit_break(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Break:
     where the set has holes its hull. A curve that holds a NaN is NaN in all estimates. ValueError
     if ``x`` does not ascend or has fewer than 8 points.
     """
-    return _fit_break(_Design(x, y), level)
+    return fit_design(Design(x, y), level)
 
 
-def _fit_break(design: "_Design", level: float) -> Break:
+def fit_design(design: "Design", level: float = 0.95) -> Break:
+    """`fit_break` with the products at hand, which many sets of curves may share."""
     zero = np.zeros(len(design.y))
-    place = _first_best(design.gains(zero))[:, None]
+    place = first_best(design.gains(zero))[:, None]
     position, coefficients = design.candidates[place], design.coefficients(place, zero)
     residual = design.y - line(design.x, position, coefficients)
     phi = unbiased_autocorrelation(residual, _tangents(design.x, 1))
     gains, straight = design.gains(phi), design.squares(np.empty((len(zero), 0), dtype=int), phi)
-    top = gains[np.arange(len(gains)), _first_best(gains)]
+    top = gains[np.arange(len(gains)), first_best(gains)]
     variance = (straight - top) / (len(design.x) - 4)
     excess = (top[:, None] - gains) / variance[:, None] - chi2.ppf(level, 1)
     low = _first_crossing(design.candidates, excess)
@@ -99,36 +98,6 @@ def _fit_break(design: "_Design", level: float) -> Break:
     return Break(position, low, high, coefficients, phi, top / variance)
 
 
-def existence(
-    x: ArrayLike, y: ArrayLike, rng: np.random.Generator, repetitions: int = 999
-) -> tuple[NDArray, NDArray]:
-    """The sup-F of each curve (curve, points) and its p against a straight line, both (curve,).
-
-    The null is simulated: lines with autocorrelated errors, through the same procedure. sup-F is
-    free of the line and of the size of the errors, so its null depends on phi alone; it is made at
-    `NULLS` values of phi from below the curves' own to the greatest, with ``repetitions`` series
-    each. A curve takes the null whose mean *estimate* of phi is the curve's; between two nulls, and
-    only there, p is interpolated.
-    """
-    design = _Design(x, y)
-    found = _fit_break(design, 0.95)
-    known = np.isfinite(found.autocorrelation)
-    p = np.full(len(known), np.nan)
-    if not known.any():
-        return found.sup_f, p
-    phi, statistic = found.autocorrelation[known], found.sup_f[known]
-    estimates, columns = [], []
-    for value in np.linspace(phi.min(), MOST, NULLS):
-        noise = autoregressive(value, (repetitions, len(design.x)), rng)
-        null = _fit_break(design.of(noise), 0.95)
-        estimates.append(null.autocorrelation.mean())
-        above = repetitions - np.searchsorted(np.sort(null.sup_f), statistic)
-        columns.append((1 + above) / (1 + repetitions))
-    table = np.array(columns).T
-    p[known] = [np.interp(own, estimates, row) for own, row in zip(phi, table, strict=True)]
-    return found.sup_f, p
-
-
 def fit_breaks(x: ArrayLike, y: ArrayLike, most: int = 3) -> Breaks:
     """Fit up to ``most`` breaks to each of the curves ``y`` (curve, points).
 
@@ -136,7 +105,7 @@ def fit_breaks(x: ArrayLike, y: ArrayLike, most: int = 3) -> Breaks:
     minimum in each break, not surely that in all. phi is that of ordinary least squares with
     ``most`` breaks, one phi for all numbers, so that the criteria compare. Breaks keep `GAP` apart.
     """
-    design = _Design(x, y)
+    design = Design(x, y)
     curves, points = design.y.shape
     if most < 0:
         raise ValueError(f"most is {most}, expected 0 or more")
@@ -181,11 +150,12 @@ def _first_crossing(candidates: NDArray, excess: NDArray) -> NDArray:
     return np.asarray(candidates[at - 1] + share * (candidates[at] - candidates[at - 1]))
 
 
-def _first_best(gains: NDArray) -> NDArray:
+def first_best(gains: NDArray) -> NDArray:
+    """Candidate of the greatest gain (curve,), whatever is NaN."""
     return np.where(np.isnan(gains), -np.inf, gains).argmax(-1)
 
 
-class _Design:
+class Design:
     """Lagged inner products of 1, x, the hinges of all candidates, and the curves."""
 
     def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
@@ -201,7 +171,7 @@ class _Design:
         self.diagonal = self.zz.diagonal(axis1=1, axis2=2)
         self._observe(y)
 
-    def of(self, y: NDArray) -> "_Design":
+    def of(self, y: NDArray) -> "Design":
         """The same abscissa with other curves."""
         other = copy.copy(self)
         other._observe(y)
@@ -245,12 +215,12 @@ class _Design:
     def descend(self, places: NDArray, phi: NDArray, count: int) -> NDArray:
         """Add breaks until there are ``count``, then move them in turn until none moves."""
         while places.shape[1] < count:
-            places = np.column_stack([places, _first_best(self.gains(phi, places))])
+            places = np.column_stack([places, first_best(self.gains(phi, places))])
         for _ in range(20):
             before = places.copy()
             for k in range(count if count > 1 else 0):
                 others = np.delete(places, k, axis=1)
-                places[:, k] = _first_best(self.gains(phi, others))
+                places[:, k] = first_best(self.gains(phi, others))
             if (places == before).all():
                 break
         return places
