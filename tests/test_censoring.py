@@ -44,10 +44,7 @@ def test_the_mean_is_the_tobit_estimate():
     """Expectation and maximisation on its own, to its fixed point."""
     logs = np.array([0.3, 0.7, 1.1, 1.2, 1.9, 2.0, 2.0, 2.0])
     hidden = np.arange(8) > 4
-    mean, _, _ = (censoring.normal_interval(logs, hidden * 1)[i] for i in (1, 0, 2))
-    x = np.linspace(-1, 1, 8)
-    x = np.stack([x - x.mean()])
-    # Without a use of x the second moments would not matter; a constant regressor is not allowed.
+    mean = censoring.normal_interval(logs, hidden * 1)[1]
     level, deviation = 1.0, 1.0
     for _ in range(4000):
         z = (logs - level) / deviation
@@ -59,6 +56,40 @@ def test_the_mean_is_the_tobit_estimate():
             np.sqrt(((expected - expected.mean()) ** 2 + spread).mean()),
         )
     assert mean == pytest.approx(level, rel=1e-7)
+    found = censoring.censored_regression(np.ones((8, 1)), logs, hidden)
+    assert found.coefficients == pytest.approx([level], rel=1e-6)
+    assert found.deviation == pytest.approx(deviation, rel=1e-6)
+
+
+def test_a_regression_without_censoring_is_least_squares():
+    rng = np.random.default_rng(0)
+    design, y = rng.normal(size=(30, 3)), rng.normal(size=30)
+    found = censoring.censored_regression(design, y + 2, np.zeros(30, dtype=bool), offset=2)
+    expected, squares, *_ = np.linalg.lstsq(design, y, rcond=None)
+    assert found.coefficients == pytest.approx(expected, rel=1e-10)
+    assert found.deviation == pytest.approx(np.sqrt(squares[0] / 30), rel=1e-10)
+    density = -15 * np.log(2 * np.pi * found.deviation**2) - 15
+    assert found.likelihood == pytest.approx(density, rel=1e-10)
+    with pytest.raises(ValueError, match="3 points observed, expected more than 3"):
+        censoring.censored_regression(design, y, np.arange(30) > 2)
+
+
+def test_a_censored_regression_is_at_the_top_of_its_likelihood():
+    rng = np.random.default_rng(0)
+    design = np.stack([np.ones(60), rng.normal(size=60)], 1)
+    y = design @ [1, 2] + rng.normal(size=60)
+    hidden, y = y > 2, np.minimum(y, 2)
+    found = censoring.censored_regression(design, y, hidden)
+
+    def likelihood(a, b, deviation):
+        line = design @ [a, b]
+        return censoring.censored_log_density(y, line, deviation, hidden).sum()
+
+    top = (*found.coefficients, found.deviation)
+    assert likelihood(*top) == pytest.approx(found.likelihood, rel=1e-12)
+    for k in range(3):
+        for change in (-0.02, 0.02):
+            assert likelihood(*(top + change * np.eye(3)[k])) < found.likelihood
 
 
 def test_dropping_censored_members_would_be_too_early_and_this_is_not():
@@ -109,3 +140,14 @@ def test_moments_are_found_behind_the_censoring():
     ):
         # Maximum likelihood is biased at order 1 / points: .99 is that without censoring.
         assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(200) + 0.01
+
+
+def test_points_of_no_weight_do_not_count():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 30))
+    hidden = y > 1
+    weight = np.arange(30) < 25
+    found = censoring.censored_moments(x, np.minimum(y, 1), hidden, weight)
+    expected = censoring.censored_moments(x[:25], np.minimum(y, 1)[:25], hidden[:25])
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)

@@ -9,6 +9,7 @@ from synthetic import gradients, noisy, steps
 
 from theory import transitions
 from theory.censoring import time_interval
+from theory.fitting import bootstrap_interval
 
 STEP = steps(1e5, 90)
 X = np.log(STEP)
@@ -107,13 +108,11 @@ def test_a_coordinate_that_is_not_along_step_is_refused():
 
 def coverage(members, phi, repetitions, rng):
     """Shares of intervals that hold the mean break: Student's, the bootstrap's, one curve's own."""
-    from theory.fitting import bootstrap_interval
-
     student, bootstrap, own = [], [], []
     for _ in range(repetitions):
         run = gradients(broken(members, rng, phi=phi)[..., :1], STEP)
         found = transitions.change_point(run)
-        over = np.log(time_interval(found["time"], found["censored"]))
+        over = np.log(time_interval(found["time"], found["censored"])[["low", "high"]])
         logs = np.log(found["time"])
         drawn = bootstrap_interval(logs, rng, repetitions=400)
         student.append(over["low"].item() <= BREAK <= over["high"].item())

@@ -5,6 +5,8 @@ mean over the other members would be too early. Logarithms of times are taken as
 censored member enters the likelihood with the probability of lying beyond its bound (Tobin 1958).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -105,25 +107,83 @@ def normal_interval(
     return ends[0], float(best.x), ends[1]
 
 
+class Regression(NamedTuple):
+    """Coefficients, deviation of the errors (divisor: points) and greatest log-likelihood."""
+
+    coefficients: NDArray
+    deviation: float
+    likelihood: float
+
+
+def censored_regression(
+    design: ArrayLike, y: ArrayLike, censored: ArrayLike, offset: ArrayLike = 0.0
+) -> Regression:
+    """Maximum likelihood of y = offset + design @ coefficients + normal errors.
+
+    ``design`` is (points, k); where ``censored`` y is a lower bound. By expectation and
+    maximisation to 8 digits; ordinary least squares where nothing is censored. ValueError where as
+    many points or fewer are observed as there are coefficients, or after 5000 iterations.
+    """
+    x, y = np.asarray(design, dtype=float), np.asarray(y, dtype=float) - offset
+    hidden = np.broadcast_to(np.asarray(censored, dtype=bool), y.shape)
+    if (~hidden).sum() <= x.shape[1]:
+        raise ValueError(f"{(~hidden).sum()} points observed, expected more than {x.shape[1]}")
+    inverse = np.linalg.pinv(x)
+    expected, spread, before = y.copy(), np.zeros_like(y), np.full_like(y, np.inf)
+    for _ in range(5000):
+        coefficients = inverse @ expected
+        line = x @ coefficients
+        deviation = np.sqrt(((expected - line) ** 2 + spread).mean())
+        if not hidden.any() or np.abs(line - before).max() <= 1e-8 * deviation:
+            break
+        before = line
+        z = (y - line) / deviation
+        hazard = _mills(-z)
+        expected = np.where(hidden, line + deviation * hazard, y)
+        spread = np.where(hidden, deviation**2 * (1 + z * hazard - hazard**2), 0)
+    else:
+        raise ValueError("censored regression has not converged in 5000 iterations")
+    density = censored_log_density(y, line, float(deviation), hidden)
+    return Regression(coefficients, float(deviation), float(density.sum()))
+
+
+def censored_log_density(y: NDArray, mean: NDArray, deviation: float, censored: NDArray) -> NDArray:
+    """Logarithm of the normal density of each y, or of its tail where y is a lower bound."""
+    z = (y - mean) / deviation
+    seen = -(z**2) / 2 - np.log(deviation) - np.log(2 * np.pi) / 2
+    return np.where(censored, log_ndtr(-z), seen)
+
+
 def censored_moments(
-    x: ArrayLike, y: ArrayLike, censored: ArrayLike, tolerance: float = 1e-9
+    x: ArrayLike,
+    y: ArrayLike,
+    censored: ArrayLike,
+    weight: ArrayLike = 1.0,
+    tolerance: float = 1e-9,
 ) -> tuple[NDArray, NDArray]:
     """Means (..., 2) and covariance (..., 2, 2) of normal (x, y), where some y are lower bounds.
 
     Maximum likelihood by expectation and maximisation over points (..., points), until moments
     change by less than ``tolerance`` in units of the deviations; without censored points these are
-    the sample moments (normalised by their number). ValueError after 5000 iterations.
+    the sample moments (normalised by their number). A point of ``weight`` 0 counts for nothing.
+    ValueError after 5000 iterations.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     hidden = np.broadcast_to(np.asarray(censored, dtype=bool), y.shape)
+    w = np.broadcast_to(np.asarray(weight, dtype=float), y.shape)
+    w = w / w.sum(-1, keepdims=True)
+
+    def mean(values: NDArray) -> NDArray:
+        return np.asarray((w * values).sum(-1))
+
     expected, spread = y.copy(), np.zeros_like(y)
-    a = x - x.mean(-1, keepdims=True)
-    xx = (a**2).mean(-1)
+    a = x - mean(x)[..., None]
+    xx = mean(a**2)
     before = np.full((*y.shape[:-1], 3), np.inf)
     for _ in range(5000):
-        middle = expected.mean(-1)
+        middle = mean(expected)
         b = expected - middle[..., None]
-        xy, yy = (a * b).mean(-1), (b**2 + spread).mean(-1)
+        xy, yy = mean(a * b), mean(b**2 + spread)
         now = np.stack([middle, xy / np.sqrt(xx), np.sqrt(yy)], -1)
         if not hidden.any() or (np.abs(now - before) <= tolerance * now[..., 2:]).all():
             break
@@ -138,7 +198,7 @@ def censored_moments(
     else:
         raise ValueError("moments of censored points have not converged in 5000 iterations")
     covariance = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
-    return np.stack([x.mean(-1), middle], -1), covariance
+    return np.stack([mean(x), middle], -1), covariance
 
 
 def _mills(z: NDArray) -> NDArray:

@@ -56,14 +56,14 @@ def sign_flip_test(
     autocorrelation: so the null is made by flipping members at random. Members with a NaN are left
     out; M members give a p of 2^(1 - M) at least. ValueError with fewer than 2.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    y = y[np.isfinite(y).all(-1)]
-    members = len(y)
+    x, curves = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    curves = curves[np.isfinite(curves).all(-1)]
+    members = len(curves)
     if members < 2:
         raise ValueError(f"y has {members} members without NaN, expected at least 2")
     base = np.linalg.qr(np.stack([np.ones_like(x), x - x.mean()], 1))[0]
     hinges = np.maximum(x - grid(x)[:, None], 0)
-    changes = y @ (hinges - hinges @ base @ base.T).T
+    changes = curves @ (hinges - hinges @ base @ base.T).T
     squares = (changes**2).mean(0)
     signs = rng.choice([-1.0, 1.0], size=(repetitions, members))
     signs = np.vstack([np.ones(members), signs])

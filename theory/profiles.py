@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 GOLDEN = (np.sqrt(5) - 1) / 2
 # The sum of squares is flat to rounding within about 1e-8 of its minimum.
 SECTIONS = 40
+TINY = 1e-200
 
 Family = Callable[[NDArray], NDArray]
 """Parameters (..., 1) to the regressor (..., points)."""
@@ -63,9 +64,9 @@ def fit(
     if grid.ndim != 1 or len(grid) < 3 or (np.diff(grid) <= 0).any():
         raise ValueError("the grid has to hold at least 3 ascending values")
     shape = curves.shape[:-1]
+    counts = np.isfinite(curves) & (True if weight is None else weight > 0)
     curves = curves.reshape(-1, curves.shape[-1])
-    counts = np.isfinite(curves) if weight is None else np.isfinite(curves) & (weight > 0)
-    counts = np.broadcast_to(counts.reshape(curves.shape), curves.shape)
+    counts = counts.reshape(curves.shape)
     enough = counts.sum(-1) >= len(base) + 3
     w = counts[enough].astype(float)
     seen = np.where(counts, curves, 0.0)[enough]
@@ -73,9 +74,11 @@ def fit(
     f = family(grid[:, None])
     bb = np.einsum("ct,it,jt->cij", w, base, base, optimize=True)
     bf = np.stack([w @ (row * f).T for row in base], -1)
-    # A regressor may vanish at all points of a curve: it gains nothing.
+    squared = w @ (f**2).T
     with np.errstate(divide="ignore", invalid="ignore"):
-        gains = gain(bb, bf, w @ (f**2).T, seen @ base.T, seen @ f.T)
+        gains = gain(bb, bf, squared, seen @ base.T, seen @ f.T)
+    # Where a regressor all but vanishes at the points of a curve its products are only rounding.
+    gains[squared < TINY] = np.nan
     best = np.where(np.isfinite(gains), gains, -np.inf).argmax(-1)
     inner = np.clip(best, 1, len(grid) - 2)
     parameter = _sections(seen, w, base, family, grid[inner - 1], grid[inner + 1])
