@@ -102,9 +102,19 @@ def _sections(
     y: NDArray, w: NDArray, base: NDArray, family: Family, low: NDArray, high: NDArray
 ) -> NDArray:
     """Parameters of least squares between ``low`` and ``high``, by golden sections."""
+    q = np.linalg.qr((w[:, None] * base).swapaxes(-1, -2))[0]
+
+    def off_base(rows: NDArray) -> NDArray:
+        return np.asarray(rows - (q @ (rows[:, None] @ q).swapaxes(-1, -2))[..., 0])
+
+    y = off_base(y)
 
     def squares(p: NDArray) -> NDArray:
-        return _regression(y, w, base, family(p[:, None]))[1]
+        # Of residuals, not a difference of sums: on a curve without noise all digits count.
+        f = off_base(w * family(p[:, None]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            amplitude = (f * y).sum(-1) / (f * f).sum(-1)
+        return np.asarray(((y - amplitude[:, None] * f) ** 2).sum(-1))
 
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     at_left, at_right = squares(left), squares(right)
