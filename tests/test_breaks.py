@@ -107,7 +107,7 @@ def test_existence_keeps_its_level_and_finds_breaks(phi):
     error = np.sqrt(0.05 * 0.95 * (1 / 600 + 1 / 399))
     assert (p <= 0.05).mean() < 0.05 + 3 * error
     assert (p <= 0.5).mean() > 0.4
-    _, p = existence.sup_f_test(X, broken(0.15 * noise[:50]), rng, 99)
+    _, p = existence.sup_f_test(X, broken(0.15 * noise[:50]), rng, 399)
     assert (p <= 0.05).all()
 
 

@@ -5,6 +5,8 @@ Either its null is simulated, for each curve, with autocorrelated errors; or it 
 members, of which nothing need be known but that they are independent.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,7 +26,9 @@ def sup_f_test(
     free of the line and of the size of the errors, so its null depends on phi alone; it is made at
     `NULLS` values of phi from below the curves' own to the greatest, with ``repetitions`` series
     each. A curve takes the null whose mean *estimate* of phi is the curve's; between two nulls, and
-    only there, p is interpolated.
+    only there, p is interpolated. Where phi is underestimated by chance that p is too small, so it
+    is itself held against the p of the simulated series, found in the same way (a double bootstrap:
+    Beran 1988), and their share is what is returned.
     """
     design = Design(x, y)
     found = fit_design(design)
@@ -33,16 +37,30 @@ def sup_f_test(
     if not known.any():
         return found.sup_f, p
     phi, statistic = found.autocorrelation[known], found.sup_f[known]
-    estimates, columns = [], []
+    nulls = []
     for value in np.linspace(phi.min(), MOST, NULLS):
         noise = autoregressive(value, (repetitions, len(design.x)), rng)
-        null = fit_design(design.of(noise))
-        estimates.append(null.autocorrelation.mean())
-        above = repetitions - np.searchsorted(np.sort(null.sup_f), statistic)
-        columns.append((1 + above) / (1 + repetitions))
-    table = np.array(columns).T
-    p[known] = [np.interp(own, estimates, row) for own, row in zip(phi, table, strict=True)]
+        nulls.append(fit_design(design.of(noise)))
+    estimates = np.array([null.autocorrelation.mean() for null in nulls])
+    greater = [-null.sup_f for null in nulls]
+    first = _share(-statistic, phi, greater, estimates)
+    reached = [_share(-null.sup_f, null.autocorrelation, greater, estimates) for null in nulls]
+    p[known] = _share(first, phi, reached, estimates)
     return found.sup_f, p
+
+
+def _share(values: NDArray, phi: NDArray, nulls: Sequence[NDArray], estimates: NDArray) -> NDArray:
+    """Share of a null at or below each value, itself counted, between the nulls next to its phi."""
+    table = np.array(
+        [
+            (1 + np.searchsorted(np.sort(null), values, side="right")) / (1 + len(null))
+            for null in nulls
+        ]
+    )
+    left = np.clip(np.searchsorted(estimates, phi) - 1, 0, len(estimates) - 2)
+    way = np.clip((phi - estimates[left]) / (estimates[left + 1] - estimates[left]), 0, 1)
+    columns = np.arange(len(values))
+    return np.asarray((1 - way) * table[left, columns] + way * table[left + 1, columns])
 
 
 def sign_flip_test(
