@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import estimators, plain, plain_estimators, timing
+from benchmarks import estimators, plain, plain_estimators, theory, timing
 from benchmarks.training import ours, study, theirs
 from ibdyn.estimators import Binned
 from ibdyn.estimators.counting import cell_information
@@ -91,3 +91,8 @@ def test_peak_memory_is_that_of_the_new_process():
     small = timing.peak_memory("x = 1")
     large = timing.peak_memory("x = b'1' * 200 * 2**20")
     assert 180 < large - small < 260
+
+
+def test_both_sides_of_the_fits_find_the_same():
+    for name, case in theory.cases(*theory.study(members=1, records=80), 4).items():
+        assert case.ours()[:4] == pytest.approx(case.plain(), rel=case.tolerance), name

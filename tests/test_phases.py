@@ -50,6 +50,43 @@ def test_the_signal_to_noise_ratio_is_the_mean_over_the_spread():
     assert phases.signal_to_noise(run).values.ravel() == pytest.approx([0.3, 0.4], rel=1e-8)
 
 
+@pytest.mark.parametrize(("batches", "floor"), [(7, 0.408), (14, 0.277), (100, 0.1005)])
+def test_pure_noise_shows_the_published_floor(batches, floor):
+    assert phases.noise_floor(batches) == pytest.approx(floor, abs=5e-4)
+    run = record([0, 0], [1, 1])
+    seen = phases.observed_signal_to_noise(run, batches)
+    assert seen.values.ravel() == pytest.approx(1 / np.sqrt(batches - 1), rel=1e-14)
+
+
+def test_what_is_seen_of_drawn_gradients_and_its_debiasing():
+    rng = np.random.default_rng(0)
+    batches, repetitions, units = 7, 4000, 30
+    run = record([0.5, 2], [np.sqrt(units), np.sqrt(units)], batch=1, size=10**15)
+    exact = phases.signal_to_noise(run).values.ravel()
+    for drift, ratio, seen in zip(
+        (0.5, 2), exact, phases.observed_signal_to_noise(run, batches).values.ravel(), strict=True
+    ):
+        mean = np.full(units, drift / np.sqrt(units))
+        g = mean + rng.normal(size=(repetitions, batches, units))
+        squares = (g.mean(1) ** 2).sum(-1)
+        traces = g.var(1).sum(-1)
+        error = squares.std() / np.sqrt(repetitions) / traces.mean()
+        assert abs(squares.mean() / traces.mean() - seen**2) < 5 * error
+        # (|g|^2 - tr / M) has the expectation |mu|^2; over the trace's it is the exact square.
+        debiased = phases.debiased_square(xr.DataArray(np.sqrt(squares / traces.mean())), batches)
+        assert abs(debiased.mean().item() - ratio**2) < 5 * error
+    assert (phases.debiased_square(xr.DataArray([0.1]), batches) < 0).all()
+
+
+def test_debiasing_undoes_what_few_batches_do():
+    run = record([3, 4], [10, 10])
+    seen = phases.observed_signal_to_noise(run, 14)
+    exact = phases.signal_to_noise(run)
+    assert phases.debiased_square(seen, 14).values == pytest.approx((exact**2).values, rel=1e-12)
+    with pytest.raises(ValueError, match="batches is 1, expected at least 2"):
+        phases.noise_floor(1)
+
+
 def test_the_four_historical_formulas():
     # Batches of one from many samples: the minibatch spread is the per-sample spread.
     run = record([3, 8], [4, 6], batch=1, size=10**15)

@@ -36,6 +36,52 @@ def signal_to_noise(run: xr.Dataset) -> xr.DataArray:
     return ratio
 
 
+def noise_floor(batches: int) -> float:
+    """The signal-to-noise ratio that ``batches`` independent batches show of pure noise.
+
+    The mean of M gradients of covariance C has E |g|^2 = tr C / M, and their spread about it, with
+    divisor M, E tr C_M = (M - 1) tr C / M: the ratio goes to 1 / sqrt(M - 1). ValueError for less
+    than two.
+
+    >>> noise_floor(101)
+    0.1
+    """
+    _check_batches(batches)
+    return float(1 / np.sqrt(batches - 1))
+
+
+def observed_signal_to_noise(run: xr.Dataset, batches: int) -> xr.DataArray:
+    """The ratio that somebody sees who draws ``batches`` independent batches at frozen weights.
+
+    With s the record's exact ratio, s_M^2 = (M s^2 + 1) / (M - 1), of expected squares and the
+    divisor M: never below the `noise_floor`. (The batches of one epoch are no independent batches
+    but a partition, whose mean is exact.) ValueError for less than two.
+    """
+    _check_batches(batches)
+    exact = signal_to_noise(run)
+    observed = ((batches * exact**2 + 1) / (batches - 1)) ** 0.5
+    return observed.assign_attrs(
+        units="1", long_name=f"signal-to-noise ratio seen by {batches} independent batches"
+    )
+
+
+def debiased_square(observed: xr.DataArray, batches: int) -> xr.DataArray:
+    """The square of the exact ratio, from one ``observed`` with ``batches`` independent batches.
+
+    It is (|g|^2 - tr C / M) / tr C with tr C of divisor M - 1, of which both parts are unbiased:
+    ((M - 1) s_M^2 - 1) / M. It is negative as often as not where there is only noise, and stays so;
+    its root is for means over members. ValueError for less than two.
+    """
+    _check_batches(batches)
+    square = ((batches - 1) * observed**2 - 1) / batches
+    return square.assign_attrs(units="1", long_name="squared signal-to-noise ratio, debiased")
+
+
+def _check_batches(batches: int) -> None:
+    if batches < 2:
+        raise ValueError(f"batches is {batches}, expected at least 2")
+
+
 def gradient_curves(run: xr.Dataset, formula: str) -> xr.Dataset:
     """The curves ``mean`` and ``spread`` of the gradient figure, by one of `FORMULAS`.
 
