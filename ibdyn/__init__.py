@@ -2,7 +2,7 @@
 
 `simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset; `save`
 and `load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
-networks. What needs torch is imported when it is first used.
+networks, `fork` trains one on in many replicas. What needs torch is imported when it is first used.
 """
 
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import figures, presets, tasks
     from .config import RunConfig
+    from .forks import fork
     from .replay import cells, decisions, measure
     from .simulation import simulate
     from .storage import load, save
@@ -20,6 +21,7 @@ __all__ = [
     "cells",
     "decisions",
     "figures",
+    "fork",
     "load",
     "measure",
     "presets",
@@ -32,6 +34,7 @@ _HOMES = {
     "RunConfig": "config",
     "cells": "replay",
     "decisions": "replay",
+    "fork": "forks",
     "load": "storage",
     "measure": "replay",
     "save": "storage",

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 @numba.njit
@@ -26,11 +26,11 @@ def permutation(key, epoch, out):
     The upper 32 bits of each draw are mapped to 0..i by a multiplication (Lemire 2019, without
     the rejection step): a bias below (i + 1) / 2^32.
     """
-    state = mix(np.uint64(key) + _GAMMA * np.uint64(epoch + 1))
+    state = mix(np.uint64(key) + GAMMA * np.uint64(epoch + 1))
     for i in range(len(out)):
         out[i] = i
     for i in range(len(out) - 1, 0, -1):
-        draw = mix(state + _GAMMA * np.uint64(i)) >> np.uint64(32)
+        draw = mix(state + GAMMA * np.uint64(i)) >> np.uint64(32)
         j = np.int64((draw * np.uint64(i + 1)) >> np.uint64(32))
         out[i], out[j] = out[j], out[i]
 

@@ -96,12 +96,16 @@ class RunConfig(_Frozen):
     """softmax: a unit for each label; sigmoid: one unit, for two labels; linear: for a real one."""
     init: InitConfig = InitConfig()
     """Initial weights."""
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    """adam: beta 0.9 and 0.999, epsilon 1e-8 (Kingma & Ba 2015)."""
+    optimizer: Literal["sgd", "adam", "langevin"] = "sgd"
+    """adam: beta 0.9 and 0.999, epsilon 1e-8 (Kingma & Ba 2015). langevin: full-batch steps with
+    Gaussian noise, theta - rate gradient + sqrt(2 rate temperature) xi."""
     learning_rate: PositiveFloat = 0.05
     """Step size."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Heavy-ball momentum of sgd."""
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Temperature of langevin, in nats of the mean loss: small steps sample exp(-loss/temperature),
+    with weight decay as part of the loss."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 coefficient, added to the gradient of weights and biases."""
     batch_size: PositiveInt | None = 256
@@ -153,13 +157,25 @@ class RunConfig(_Frozen):
 
     @pydantic.model_validator(mode="after")
     def _fields_fit_each_other(self) -> "RunConfig":
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(f"momentum {self.momentum} needs optimizer sgd, not {self.optimizer}")
+        self._fields_fit_the_optimizer()
         if self.engine == "kernel" and self.device != "cpu":
             raise ValueError(f"engine kernel needs device cpu, not {self.device}")
         self._fields_fit_the_label()
         self._fields_fit_the_disturbance()
         return self
+
+    def _fields_fit_the_optimizer(self) -> None:
+        """What only one of the optimizers has, and the batch of langevin."""
+        for name, owner in (("momentum", "sgd"), ("temperature", "langevin")):
+            if getattr(self, name) and self.optimizer != owner:
+                raise ValueError(
+                    f"{name} {getattr(self, name)} needs optimizer {owner}, not {self.optimizer}"
+                )
+        if self.optimizer == "langevin" and self.batch_size is not None:
+            raise ValueError(
+                f"optimizer langevin has no noise of batches, found batch_size {self.batch_size}, "
+                'expected None ("full" in TOML)'
+            )
 
     def _fields_fit_the_label(self) -> None:
         """Only linear_teacher has a real label."""

@@ -28,6 +28,7 @@ class Ensemble:
     drawn : (member, pattern) labels drawn from a soft p(y|x), integers, or real ones from their
         Gaussian; None where nothing is drawn.
     batch_keys : (member,) keys of the batch order, see `batches.permutation`.
+    langevin_keys : (member,) keys of the noise of Langevin steps, see `normals.fill`.
     """
 
     config: RunConfig
@@ -40,6 +41,7 @@ class Ensemble:
     train: NDArray[np.int64]
     drawn: NDArray | None
     batch_keys: NDArray[np.uint64]
+    langevin_keys: NDArray[np.uint64]
 
     @property
     def batch_size(self) -> int:
@@ -130,6 +132,10 @@ def assemble(
     """The ensemble of these arrays, whether drawn from streams or read from a record."""
     architecture = architecture_of(config, task)
     dtype = np.dtype(config.dtype)
+
+    def keys(name: str) -> NDArray[np.uint64]:
+        return np.array([key(config.seed, name, k) for k in members], dtype=np.uint64)
+
     return Ensemble(
         config=config,
         task=task,
@@ -140,7 +146,8 @@ def assemble(
         in_train=in_train,
         train=np.stack([np.flatnonzero(mask) for mask in in_train]),
         drawn=drawn,
-        batch_keys=np.array([key(config.seed, "batches", k) for k in members], dtype=np.uint64),
+        batch_keys=keys("batches"),
+        langevin_keys=keys("langevin"),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .batches import permutation
 from .elementary import FAST, like, wide
 from .ensemble import Ensemble
+from .normals import fill
 from .sources import SOURCES
 from .tile import (
     ACTIVATIONS,
@@ -30,8 +31,8 @@ from .tile import (
     tile_buffer,
 )
 
-SGD, ADAM = 0, 1
-RULES = {"sgd": SGD, "adam": ADAM}
+SGD, ADAM, LANGEVIN = 0, 1, 2
+RULES = {"sgd": SGD, "adam": ADAM, "langevin": LANGEVIN}
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -60,6 +61,14 @@ def adam(theta, gradient, first, second, step, rate, decay):
 
 
 @njit(**FAST)
+def langevin(theta, gradient, xi, rate, decay, spread):
+    """Gradient step with standard normals ``xi``, times ``spread``."""
+    wide()
+    for p in range(theta.size):
+        theta[p] -= rate * (gradient[p] + decay * theta[p]) - spread * xi[p]
+
+
+@njit(**FAST)
 def visit(order, key, epoch, shuffled):
     """Fill `order` with the order of the training set in this epoch."""
     if shuffled:
@@ -71,12 +80,14 @@ def visit(order, key, epoch, shuffled):
 
 @njit(**FAST)
 def train_member(
-    theta, first, second, x, train, target, key,
-    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, start, steps,
+    theta, first, second, x, train, target, key, noise_key,
+    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, spread,
+    start, steps,
 ):  # fmt: skip
     """Steps ``start`` to ``start + steps`` of one member, in place.
 
-    ``kind`` is that of the output, ``precision`` what its loss is scaled with.
+    ``kind`` is that of the output, ``precision`` what its loss is scaled with, ``spread`` the
+    standard deviation of the noise in a Langevin step.
     """
     acts = tile_buffer(sizes.size, sizes.max(), theta)
     spare = tile_buffer(1, 2, theta)[0]
@@ -84,7 +95,8 @@ def train_member(
     order, patterns = np.empty(train.size, np.uint32), np.empty(train.size, np.uint32)
     per_epoch = (train.size + batch - 1) // batch
     rate, momentum, decay = like(rate, theta[0]), like(momentum, theta[0]), like(decay, theta[0])
-    precision = like(precision, theta[0])
+    precision, spread = like(precision, theta[0]), like(spread, theta[0])
+    xi = np.empty_like(theta)
     for step in range(start, start + steps):
         position = step % per_epoch
         if position == 0 or step == start:
@@ -104,22 +116,25 @@ def train_member(
             backward(theta, sizes, activation, acts, spare, gradient)
         if rule == ADAM:
             adam(theta, gradient, first, second, step + 1, rate, decay)
+        elif rule == LANGEVIN:
+            fill(noise_key, step, xi)
+            langevin(theta, gradient, xi, rate, decay, spread)
         else:
             sgd(theta, gradient, first, rate, momentum, decay)
 
 
 @njit(parallel=True, cache=True, **FAST)
 def train_members(
-    theta, first, second, x, train, target, keys,
-    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, start, steps,
-    sources=SOURCES,
+    theta, first, second, x, train, target, keys, noise_keys,
+    sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay, spread,
+    start, steps, sources=SOURCES,
 ):  # fmt: skip
     """`train_member` for every member."""
     for k in prange(theta.shape[0]):
         train_member(
-            theta[k], first[k], second[k], x, train[k], target[k], keys[k],
+            theta[k], first[k], second[k], x, train[k], target[k], keys[k], noise_keys[k],
             sizes, activation, kind, precision, batch, shuffled, rule, rate, momentum, decay,
-            start, steps,
+            spread, start, steps,
         )  # fmt: skip
 
 
@@ -151,12 +166,12 @@ def advance(state: State, ensemble: Ensemble, target: NDArray, steps: int) -> No
     batch = ensemble.batch_size
     train_members(
         state.parameters, state.first, state.second,
-        ensemble.x, ensemble.train, target, ensemble.batch_keys,
+        ensemble.x, ensemble.train, target, ensemble.batch_keys, ensemble.langevin_keys,
         ensemble.architecture.sizes, ACTIVATIONS[config.activation],
         OUTPUTS[config.output], 1 / ensemble.label_variance, batch,
         config.batch_order == "shuffled" and batch < ensemble.train.shape[1],
         RULES[config.optimizer], config.learning_rate, config.momentum, config.weight_decay,
-        state.step, steps,
+        sqrt(2 * config.learning_rate * config.temperature), state.step, steps,
     )  # fmt: skip
     state.step += steps
 

@@ -4,7 +4,17 @@ import hashlib
 
 import numpy as np
 
-STREAMS = ("weights", "split", "batches", "labels", "task", "noise", "measurement")
+STREAMS = (
+    "weights",
+    "split",
+    "batches",
+    "labels",
+    "task",
+    "noise",
+    "measurement",
+    "langevin",
+    "fork",
+)
 
 
 def stream(seed: int, name: str, member: int = 0, *place: int) -> np.random.Generator:
@@ -21,9 +31,9 @@ def stream(seed: int, name: str, member: int = 0, *place: int) -> np.random.Gene
     return np.random.Generator(np.random.PCG64(sequence(seed, name, member, *place)))
 
 
-def key(seed: int, name: str, member: int = 0) -> int:
+def key(seed: int, name: str, member: int = 0, *place: int) -> int:
     """64-bit key of a stream, for generators that count instead of keeping a state."""
-    return int(sequence(seed, name, member).generate_state(1, np.uint64)[0])
+    return int(sequence(seed, name, member, *place).generate_state(1, np.uint64)[0])
 
 
 def sequence(seed: int, name: str, member: int, *place: int) -> np.random.SeedSequence:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import batches, networks
-from .config import RunConfig
 from .ensemble import Ensemble
+from .normals import normals
 from .seeding import stream
 
 Update = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +26,7 @@ def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[NDArray]:
     """
     device = ensemble.config.device
     parameters = torch.tensor(ensemble.initial, device=device)
-    update = OPTIMIZERS[ensemble.config.optimizer](ensemble.config)
+    update = OPTIMIZERS[ensemble.config.optimizer](ensemble)
     x = torch.tensor(ensemble.x[ensemble.train], device=device)
     target = torch.tensor(ensemble.targets, device=device)
     rows = torch.arange(len(parameters), device=device)[:, None]
@@ -97,8 +97,9 @@ def noises(ensemble: Ensemble) -> Iterator[Sequence[Tensor]]:
             yield torch.tensor(config.noise * z, device=config.device).split(config.widths, -1)
 
 
-def sgd(config: RunConfig) -> Update:
+def sgd(ensemble: Ensemble) -> Update:
     """V <- momentum v + g, theta <- theta - rate v, with g + decay theta for g."""
+    config = ensemble.config
     velocity: Tensor | None = None
 
     def update(parameters: Tensor, gradient: Tensor) -> Tensor:
@@ -110,8 +111,9 @@ def sgd(config: RunConfig) -> Update:
     return update
 
 
-def adam(config: RunConfig) -> Update:
+def adam(ensemble: Ensemble) -> Update:
     """Kingma & Ba 2015, algorithm 1, with g + decay theta for g."""
+    config = ensemble.config
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-8
     m: Tensor | float = 0.0
     v: Tensor | float = 0.0
@@ -129,4 +131,25 @@ def adam(config: RunConfig) -> Update:
     return update
 
 
-OPTIMIZERS: dict[str, Callable[[RunConfig], Update]] = {"sgd": sgd, "adam": adam}
+def langevin(ensemble: Ensemble) -> Update:
+    """Theta <- theta - rate (g + decay theta) + sqrt(2 rate temperature) xi."""
+    config = ensemble.config
+    spread = (2 * config.learning_rate * config.temperature) ** 0.5
+    step = 0
+
+    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
+        nonlocal step
+        xi = normals(ensemble.langevin_keys, step, parameters.shape[1], config.dtype)
+        step += 1
+        g = gradient + config.weight_decay * parameters
+        noise = spread * torch.tensor(xi, device=parameters.device)
+        return parameters - config.learning_rate * g + noise
+
+    return update
+
+
+OPTIMIZERS: dict[str, Callable[[Ensemble], Update]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "langevin": langevin,
+}

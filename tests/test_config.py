@@ -60,7 +60,17 @@ def test_estimators_may_be_given_as_objects():
         ({"momentum": 1}, "momentum: must be less than 1 (got 1)"),
         ({"momentum": 0.9, "optimizer": "adam"}, "momentum 0.9 needs optimizer sgd, not adam"),
         ({"activation": "gelu"}, "activation: must be 'tanh', 'relu', 'linear'"),
-        ({"optimizer": "lion"}, "optimizer: must be 'sgd' or 'adam' (got 'lion')"),
+        ({"optimizer": "lion"}, "optimizer: must be 'sgd', 'adam' or 'langevin' (got"),
+        ({"temperature": 0.1}, "temperature 0.1 needs optimizer langevin, not sgd"),
+        ({"temperature": -1}, "temperature: must be greater than or equal to 0 (got -1)"),
+        (
+            {"optimizer": "langevin", "batch_size": None, "momentum": 0.9},
+            "momentum 0.9 needs optimizer sgd, not langevin",
+        ),
+        (
+            {"optimizer": "langevin", "temperature": 0.1},
+            "langevin has no noise of batches, found batch_size 256, expected None",
+        ),
         ({"learning_rat": 1}, "learning_rat: Extra inputs are not permitted (got 1)"),
         ({"seed": -1}, "seed: must be greater than or equal to 0 (got -1)"),
         ({"schedule": {"count": 2}}, "schedule.count: must be greater than or equal to 3 (got 2)"),

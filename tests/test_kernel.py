@@ -20,6 +20,13 @@ OPTIMIZERS = {
     "sgd": {"learning_rate": 0.1},
     "momentum": {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
     "adam": {"optimizer": "adam", "learning_rate": 0.01, "weight_decay": 1e-3},
+    "langevin": {
+        "optimizer": "langevin",
+        "batch_size": None,
+        "learning_rate": 0.1,
+        "temperature": 0.01,
+        "weight_decay": 1e-3,
+    },
 }
 
 
@@ -45,10 +52,8 @@ def path(engine, ensemble, steps):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("batch_size", [11, None])
 def test_every_step_is_that_of_the_reference(activation, output, optimizer, batch_size):
-    config = small(
-        activation=activation, output=output, batch_size=batch_size, **OPTIMIZERS[optimizer]
-    )
-    ensemble = prepare(config)
+    fields = {"batch_size": batch_size} | OPTIMIZERS[optimizer]
+    ensemble = prepare(small(activation=activation, output=output, **fields))
     assert np.abs(path(kernel, ensemble, 60) - path(training, ensemble, 60)).max() < 1e-10
 
 

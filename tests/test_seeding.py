@@ -28,7 +28,7 @@ def test_all_streams_differ_and_are_uncorrelated():
         for member in (0, 1, 2)
     ]
     correlation = np.corrcoef(draws)[np.triu_indices(len(draws), 1)]
-    # 435 pairs, each with standard error 1/sqrt(2000).
+    # 1431 pairs, each with standard error 1/sqrt(2000).
     assert np.abs(correlation).max() < 5 / np.sqrt(2000)
 
 
