@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .replay import cells, decisions, measure
     from .simulation import simulate
     from .storage import load, save
+    from .sweep import open_sweep
 
 __all__ = [
     "RunConfig",
@@ -24,6 +25,7 @@ __all__ = [
     "fork",
     "load",
     "measure",
+    "open_sweep",
     "presets",
     "save",
     "simulate",
@@ -37,6 +39,7 @@ _HOMES = {
     "fork": "forks",
     "load": "storage",
     "measure": "replay",
+    "open_sweep": "sweep",
     "save": "storage",
     "simulate": "simulation",
 }
