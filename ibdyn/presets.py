@@ -275,6 +275,8 @@ PRESETS: Mapping[str, Preset] = {
             "samples beyond the training set are ours, to test on",
             "widths": "saxe: 100 inputs, 100 hidden units, one output",
             "activation": "saxe: linear",
+            "noise": "saxe: none",
+            "quantisation": "saxe: none",
             "output": "saxe: linear, squared error (here with the noise's variance, so in nats)",
             "init": "ours: normal, sigma = 1/sqrt(fan_in), biases 0; saxe gives none",
             "optimizer": "saxe: gradient descent",
