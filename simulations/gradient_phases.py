@@ -6,11 +6,12 @@ Mean and spread of the gradients by layer, in the four formulas published under 
 signal-to-noise ratio at frozen weights, with the crossing and the change point of each layer and
 their 95 % intervals over members; and the same networks, from the same initial weights, trained by
 minibatches, by the full batch, and by Langevin steps whose temperature is that of the minibatches,
-a mean over their run (an epoch is one step for the last two). Printed are, for each layer, the transition by both definitions, the test
-that there is one, the onset of compression, whether the two coincide against shuffled pairings, and
-the exponent and temperature of the weights' motion after the crossing beside the prediction from
-the gradient noise. The law of relaxation is fitted to the minibatch run and to ``szt2017-stored``,
-which has no minibatch noise at all. Records: ``gradient_phases-VARIANT.nc``.
+a mean over their run (an epoch is one step for the last two). Printed are, for each layer, the
+transition by both definitions, the test that there is one, the onset of compression, whether the
+two coincide against shuffled pairings, and the exponent and temperature of the weights' motion
+after the crossing beside the prediction from the gradient noise. The law of relaxation is fitted to
+the minibatch run and to ``szt2017-stored``, which has no minibatch noise at all. Records:
+``gradient_phases-VARIANT.nc``.
 """
 
 from collections.abc import Sequence
