@@ -195,9 +195,9 @@ def _interval(rows: xr.Dataset, depth: int) -> xr.Dataset:
 def _laws_of(
     rows: xr.Dataset, rng: np.random.Generator, repetitions: int = 300
 ) -> xr.Dataset | None:
-    """The laws of depth, or None where too few networks arrive."""
+    """The laws of depth, or None where networks of fewer than 4 depths arrive."""
     hidden = rows.censored.values == RIGHT
-    if (~hidden).sum() < 6 or len(np.unique(rows.layers.values[~hidden])) < 3:
+    if len(np.unique(rows.layers.values[~hidden])) < 4:
         return None
     return depth_scaling(
         rows.layers.values, rows.epoch.values, hidden, rng, repetitions=repetitions

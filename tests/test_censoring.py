@@ -92,6 +92,24 @@ def test_a_censored_regression_is_at_the_top_of_its_likelihood():
             assert likelihood(*(top + change * np.eye(3)[k])) < found.likelihood
 
 
+def test_nearly_all_censored_is_solved_and_no_top_is_said():
+    rng = np.random.default_rng(1)
+    x = np.repeat(np.arange(1.0, 7.0), 8)
+    design = np.stack([np.ones(48), x], 1)
+    y = 8 - 0.5 * x + 0.3 * rng.normal(size=48)
+    hidden, y = y > 5.2, np.minimum(y, 5.2)
+    assert hidden.mean() > 0.7
+    found = censoring.censored_regression(design, y, hidden)
+    z = (y - design @ found.coefficients) / found.deviation
+    score = np.where(hidden, censoring._mills(-z), z)
+    # Newton stops where the next step would gain 1e-12: the score is its root times a curvature.
+    assert design.T @ score == pytest.approx([0, 0], abs=1e-5)
+    # All that was seen is at one x: the line may turn upwards around it for ever.
+    lone = np.where(x == 6, y, 5.2)
+    with pytest.raises(ValueError, match="has no top"):
+        censoring.censored_regression(design, lone, x < 6)
+
+
 def test_dropping_censored_members_would_be_too_early_and_this_is_not():
     rng = np.random.default_rng(0)
     logs = 5 + rng.normal(size=(60, 20))

@@ -80,7 +80,7 @@ def test_each_batch_has_the_same_variance_either_way():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="batch_sizes are .5., expected two or more"):
+    with pytest.raises(ValueError, match=r"batch_sizes are .5., expected two or more"):
         cloud.reshuffled([5])
     with pytest.raises(ValueError, match="batch_size is 0, expected an integer of at least 1"):
         cloud.drawn_anew([5, 0])

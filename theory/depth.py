@@ -67,7 +67,8 @@ def depth_scaling(
     ``coefficient`` (S of the first two: to be held against the measured sum of C), with ``low`` and
     ``high``, percentiles of a bootstrap over the networks of each depth; ``intercept``, log T_0;
     ``deviation`` of log T; ``aic``, -2 log likelihood + 2 parameters; ``best``, the share of the
-    bootstrap in which a law has the least. ValueError as in `fit_depth`.
+    bootstrap in which a law has the least; ``unfitted``, the share of it that had too few observed
+    times for a law, and is in none of the others. ValueError as in `fit_depth`.
     """
     k, t = np.asarray(layers), np.asarray(times, dtype=float)
     hidden = np.broadcast_to(np.asarray(censored, dtype=bool), t.shape)
@@ -78,13 +79,20 @@ def depth_scaling(
         if repetition:
             rows = np.concatenate([rng.choice(group, len(group)) for group in groups])
         for j, law in enumerate(LAWS):
-            fit = fit_depth(k[rows], t[rows], hidden[rows], law)
+            try:
+                fit = fit_depth(k[rows], t[rows], hidden[rows], law)
+            except ValueError:
+                if not repetition:
+                    raise
+                table[repetition, j] = np.nan
+                continue
             intercept, coefficient = (*fit.coefficients, np.nan)[:2]
             aic = 2 * (len(fit.coefficients) + 1) - 2 * fit.likelihood
             table[repetition, j] = intercept, coefficient, fit.deviation, aic
-    low, high = np.quantile(table[1:, :, 1], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    first = table[1:, :, 3].argmin(-1)
-    best = np.bincount(first, minlength=len(LAWS)) / max(repetitions, 1)
+    low, high = np.array([_percentiles(drawn, level) for drawn in table[1:, :, 1].T]).T
+    fitted = ~np.isnan(table[1:, :, 3])
+    first = table[1:, :, 3][fitted.all(-1)].argmin(-1)
+    best = np.bincount(first, minlength=len(LAWS)) / max(fitted.all(-1).sum(), 1)
     columns = {
         "coefficient": (table[0, :, 1], "S in nats of the first two laws, rate or power of others"),
         "low": (low, "lower end of the coefficient's interval"),
@@ -93,6 +101,7 @@ def depth_scaling(
         "deviation": (table[0, :, 2], "deviation of log T"),
         "aic": (table[0, :, 3], "Akaike's criterion"),
         "best": (best, "share of the bootstrap with the least criterion"),
+        "unfitted": (1 - fitted.mean(0), "share of the bootstrap without a greatest likelihood"),
     }
     return xr.Dataset(
         {
@@ -101,6 +110,15 @@ def depth_scaling(
         },
         {"law": list(LAWS), "coefficient_units": ("law", [_UNITS.get(law, "1") for law in LAWS])},
     )
+
+
+def _percentiles(drawn: NDArray, level: float) -> tuple[float, float]:
+    """Ends of the interval of a bootstrap's coefficients; NaN without any."""
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return np.nan, np.nan
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _law(name: str) -> Callable[[NDArray], tuple[NDArray | None, NDArray]]:
