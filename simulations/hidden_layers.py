@@ -149,11 +149,17 @@ COLOURS = {0.12: "#0072b2", 0.10: "#009e73", 0.08: "#e69f00", 0.05: "#d55e00"}
 
 def draw_times(table: xr.Dataset) -> None:
     """Epochs to each target against depth: geometric means, 95 % intervals, and the fitted law."""
-    _, axes = plt.subplots(1, len(FAMILIES), figsize=(13, 4.4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(FAMILIES), figsize=(13, 4.7), sharey=True, layout="constrained"
+    )
     for ax, family in zip(axes, FAMILIES, strict=True):
         for target in TARGETS:
             _draw_target(ax, select(table, family, target), COLOURS[target], target)
         ax.set(yscale="log", xlabel="hidden layers", title=family, xticks=range(1, 7))
+    figure.supxlabel(
+        "lines: T = T0 K exp(S / K); percentages: networks that do not get there in the run",
+        fontsize="small",
+    )
     axes[0].set_ylabel("epochs until the test error is reached")
     axes[0].legend(fontsize="small", title="test error")
 

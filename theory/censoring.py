@@ -14,6 +14,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_ndtr
 from scipy.stats import t as student
 
+# Condition of the curvature beyond which the likelihood is flat in some direction.
+FLAT = 1e12
 LEFT, OBSERVED, RIGHT = -1, 0, 1
 """Codes: the time is at most the value, is the value, is at least the value."""
 
@@ -162,7 +164,9 @@ def _climb(
         curvature = direction.T @ (direction * second[:, None])
         gradient[-1] += (~hidden).sum() / scaled[-1]
         curvature[-1, -1] += (~hidden).sum() / scaled[-1] ** 2
-        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
+        if np.linalg.cond(curvature) > FLAT:
+            break
+        step = np.linalg.solve(curvature, gradient)
         gain = float(gradient @ step)
         if gain <= 1e-12 and np.abs(step).max() <= 1e-6 * np.abs(scaled).max():
             return scaled[:-1] / scaled[-1], float(1 / scaled[-1])
