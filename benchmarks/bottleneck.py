@@ -1,6 +1,6 @@
 """The bottleneck curve against plain Blahut-Arimoto on all patterns, and against `dit`.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.bottleneck
+    python -m benchmarks.bottleneck
 
 The soft rule of 4096 patterns, 100 betas, to a certified gap of 1e-6 nat, merging of patterns
 included. The plain iteration starts at each beta from T = X and stops once a sweep gains less than
@@ -13,6 +13,7 @@ copies of each other, so that the count is the same; the benchmark compares both
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -153,7 +154,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="timed repeats of our curve")
     arguments = parser.parse_args(argv)
     if os.environ.get("OMP_NUM_THREADS") != "1":
-        parser.error("OMP_NUM_THREADS is not 1: both sides are to run on one thread")
+        # Both sides are to run on one thread, which has to be said before numpy is loaded.
+        command = [sys.executable, "-m", "benchmarks.bottleneck", *map(str, argv or sys.argv[1:])]
+        os.execve(sys.executable, command, os.environ | {"OMP_NUM_THREADS": "1"})
     print(f"ratio to plain Blahut-Arimoto: {against_plain(arguments.repeats):.0f}")
     if find_spec("dit") is None:
         print('dit is missing, not compared: pip install "ibdyn[benchmark]"')
