@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ibdyn
-from simulations import gradient_phases, hidden_layers
+from simulations import diffusion, gradient_phases, hidden_layers
 from theory.relaxation import first_passage
 
 
@@ -61,3 +61,27 @@ def test_gradient_phases_have_their_transitions_and_variants(tmp_path, capsys):
     assert printed.count("relaxation, ") == 2
     assert printed.count("exp(sum C) >= sum exp(C) holds in") == 2
     assert len(list(tmp_path.glob("gradient_phases-*.png"))) == 2
+
+
+def test_a_cloud_is_held_against_the_landscape_at_its_fork(tmp_path, capsys):
+    diffusion.main(["--scale", "smoke", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "within the 95 % interval of reshuffled" in printed
+    source = ibdyn.load(tmp_path / "diffusion-source.nc")
+    fork = ibdyn.load(tmp_path / "diffusion-sgd.nc")
+    landscape = diffusion.landscape_of(source, int(source.step[-1]))
+    assert landscape.basis.T @ landscape.basis == pytest.approx(np.eye(294), abs=1e-10)
+    # The trace of the covariance of the weights' gradients is in the record, layer by layer.
+    weights = (source.parameter_kind == "weight").values
+    plain = landscape.basis @ landscape.noise @ landscape.basis.T
+    recorded = float((source.gradient_spread.isel(step=-1) ** 2).sum())
+    assert np.trace(plain[np.ix_(weights, weights)]) == pytest.approx(recorded, rel=1e-5)
+    with open(tmp_path / "diffusion.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    last = [row for row in rows if row["fork"] == "sgd" and row["direction"] == "1st"][-1]
+    theta = fork.parameters.isel(step=-1).transpose("member", "parameter").values
+    along = (theta - theta.mean(0)) @ landscape.basis[:, 0]
+    assert float(last["variance"]) == pytest.approx(along.var(ddof=1), rel=1e-9)
+    # After one epoch of a quadratic loss the first rows are the theory's own.
+    assert float(last["reshuffled"]) < float(last["drawn anew"]) * 1.1
+    assert (tmp_path / "diffusion.png").stat().st_size > 10_000
