@@ -40,7 +40,7 @@ FAMILIES = {
     "sgd": ("sgd", NARROWING),
     "adam-equal": ("adam", EQUAL),
 }
-SCALES = {"smoke": (3, 40, 10), "quick": (8, 2000, 60), "paper": (20, 10_000, 120)}
+SCALES = {"smoke": (3, 12, 4), "quick": (8, 2000, 60), "paper": (20, 10_000, 120)}
 TARGETS = (0.12, 0.10, 0.08, 0.05)
 
 
