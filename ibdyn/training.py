@@ -31,10 +31,9 @@ def trajectory(
     """
     state = State.initial(ensemble.initial) if state is None else state
     config, device = ensemble.config, ensemble.config.device
-    here = State(
-        *(torch.tensor(a, device=device) for a in (state.parameters, state.first, state.second)),
-        state.step,
-    )
+    start = (state.parameters, state.first, state.second)
+    theta, first, second = (torch.tensor(array, device=device) for array in start)
+    here = State(theta, first, second, state.step)
     update = OPTIMIZERS[config.optimizer]
     x = torch.tensor(ensemble.x[ensemble.train], device=device)
     target = torch.tensor(ensemble.targets, device=device)
@@ -105,8 +104,8 @@ def noises(ensemble: Ensemble, epoch: int = 0) -> Iterator[Sequence[Tensor]]:
     config, size = ensemble.config, ensemble.train.shape[1]
     if not config.noise:
         yield from itertools.repeat(())
-    for epoch in itertools.count(epoch):
-        streams = [stream(config.seed, "noise", k, epoch) for k in ensemble.members]
+    for place in itertools.count(epoch):
+        streams = [stream(config.seed, "noise", k, place) for k in ensemble.members]
         for begin in range(0, size, ensemble.batch_size):
             shape = min(ensemble.batch_size, size - begin), sum(config.widths)
             z = np.stack([rng.standard_normal(shape, ensemble.x.dtype) for rng in streams])
