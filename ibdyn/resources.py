@@ -50,8 +50,10 @@ def _table(needs: dict[str, int], free: dict[str, int | None]) -> str:
 def memory_needed(one: Ensemble, members: int) -> int:
     """Bytes at the peak of a run of ``members`` networks like that of the ensemble ``one``.
 
-    An upper bound of the arrays that live at once: the ensemble, the training, a block of members
-    being measured, and the record twice, in rows and put together.
+    The arrays that live at once: the ensemble, the training, a block of members being measured,
+    and the record twice, in rows and put together. Meant to lie above the true peak, by less than
+    a factor of two. Not counted are what compilation takes at the first run on a machine, the
+    memory of a GPU, and estimators that make larger arrays than three of the activations.
     """
     item = one.x.itemsize
     patterns, inputs = one.x.shape

@@ -59,6 +59,7 @@ def simulate_to(
     `Stopped` on SIGINT and SIGTERM, after a checkpoint.
     """
     path = Path(path)
+    _check_seconds(seconds)
     output.check_writable(path)
     resources.check(config, path, force=force, shown=progress)
     ensemble = prepare(config)
@@ -90,6 +91,7 @@ def resume(
     worked on, `storage.RecordError` for a damaged manifest, and ValueError where the task's file
     or what is drawn from streams are no longer those that the run began with.
     """
+    _check_seconds(seconds)
     with closing(shards.reopen(shards.folder_of(path))) as work:
         config = RunConfig.from_json(work.header["config"])
         target = shards.target_of(work.folder)
@@ -107,12 +109,17 @@ def resume(
         origin = {name: attrs[name] for name in ("versions", "machine")}
         if progress:
             _say(work, step / ensemble.steps_per_epoch, origin)
-        shards.append(work, [{"kind": "resumed", "history": history, **origin}])
+        shards.append(work, [{"kind": "resumed", "step": step, "history": history, **origin}])
         told = [work.header, *shards.of_kind(work.entries, "resumed")]
         attrs["history"] = "\n".join(entry["history"] for entry in told)
         for name in origin:
             attrs[name] = "; then ".join(dict.fromkeys(entry[name] for entry in told))
         return _run(work, ensemble, attrs, state, steps, rows, seconds, progress)
+
+
+def _check_seconds(seconds: float) -> None:
+    if not seconds >= 0:
+        raise ValueError(f"seconds between checkpoints are {seconds}, expected 0 or more")
 
 
 def _say(work: Work, epoch: float, origin: dict[str, object]) -> None:

@@ -48,7 +48,7 @@ class Work:
 
     folder: Path
     entries: list[Entry]
-    lock: int
+    lock: int | None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -58,7 +58,9 @@ class Work:
 
     def close(self) -> None:
         """Let others work in the folder."""
-        os.close(self.lock)
+        if self.lock is not None:
+            os.close(self.lock)
+        self.lock = None
 
     def remove(self) -> None:
         """Delete the folder, once the record is in place."""
