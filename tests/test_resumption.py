@@ -61,7 +61,7 @@ def test_a_run_to_a_file_is_the_run_in_memory(eager, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["run.nc"]
 
 
-TORCH = {"engine": "torch", "widths": (4,)}
+TORCH = {"engine": "torch", "task": {"name": "parity", "bits": 6}, "batch_size": 20}
 
 
 @pytest.mark.parametrize(
