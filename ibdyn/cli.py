@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "simulate": "train an ensemble and write its record",
+    "resume": "go on with an unfinished run from its last checkpoint",
+    "verify": "say what files are, and whether they are as they were written",
     "measure": "add estimators to a record, without training again",
     "info": "say what a record holds",
     "plot": "draw the figures of a record",

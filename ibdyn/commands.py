@@ -33,10 +33,14 @@ class Simulate:
     """A published experiment to start from; see `ibdyn presets`."""
     toml: Path | None = None
     """A TOML file of configuration fields to start from."""
+    checkpoint_seconds: float = 30.0
+    """Seconds between checkpoints, from which `ibdyn resume` goes on."""
+    force: bool = False
+    """Try a run that needs more memory or disk than is free."""
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    """Run a command; bad input is one line on stderr and exit status 2, Ctrl-C 130."""
+    """Run a command; bad input is one line on stderr and exit status 2, Ctrl-C 130, SIGTERM 143."""
     try:
         _COMMANDS[name](list(arguments))
         sys.stdout.flush()
@@ -50,7 +54,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         message = str(error)
     except KeyboardInterrupt as error:
         print(f"ibdyn: {error or 'interrupted'}", file=sys.stderr)
-        return 130
+        return getattr(error, "status", 130)
     else:
         return 0
     for line in message.splitlines():
@@ -63,18 +67,57 @@ def simulate(arguments: list[str]) -> None:
     parsed = _parse_simulate(arguments)
     config = RunConfig.model_validate(parsed.config.model_dump())
     output.check_writable(parsed.out)
-    from . import simulation
+    from . import resumption
 
-    command = shlex.join(["ibdyn", "simulate", *arguments])
-    try:
-        record = simulation.simulate(config, command=command)
-    except simulation.Interrupted as stopped:
-        storage.save(stopped.run, parsed.out)
-        print(f"wrote {parsed.out}, incomplete")
-        raise
-    storage.save(record, parsed.out)
+    record = resumption.simulate_to(
+        config,
+        parsed.out,
+        seconds=parsed.checkpoint_seconds,
+        force=parsed.force,
+        command=shlex.join(["ibdyn", "simulate", *arguments]),
+    )
     print(f"wrote {parsed.out}")
     print(output.describe(record))
+
+
+def resume(arguments: list[str]) -> None:
+    """Go on with an unfinished run."""
+
+    def parse(file: File, checkpoint_seconds: float = 30.0, force: bool = False) -> None:
+        """Go on with an unfinished run, from its last checkpoint.
+
+        Args:
+            file: The record that the run was to write, or its folder FILE.partial.
+            checkpoint_seconds: Seconds between checkpoints.
+            force: Try a run that needs more memory or disk than is free.
+        """
+        from . import resumption
+
+        command = shlex.join(["ibdyn", "resume", *arguments])
+        record = resumption.resume(file, seconds=checkpoint_seconds, force=force, command=command)
+        print(f"wrote {str(file).removesuffix(storage.PARTIAL)}")
+        print(output.describe(record))
+
+    tyro.cli(parse, args=arguments, prog="ibdyn resume")
+
+
+def verify(arguments: list[str]) -> None:
+    """Say what files are, and whether they are as they were written."""
+
+    def parse(files: tyro.conf.Positional[tuple[Path, ...]]) -> None:
+        """Say what files are, and whether they are as they were written.
+
+        Args:
+            files: Records, folders of unfinished runs, or their shards, checkpoints and manifests.
+        """
+        from . import verification
+
+        if not files:
+            raise ValueError("files: none is given, expected one or more")
+        for file in files:
+            print(verification.verify(file))
+
+    tyro.cli(parse, args=arguments, prog="ibdyn verify")
 
 
 def _parse_simulate(arguments: list[str]) -> Simulate:
@@ -202,6 +245,8 @@ def list_presets(arguments: list[str]) -> None:
 
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "simulate": simulate,
+    "resume": resume,
+    "verify": verify,
     "measure": measure,
     "info": info,
     "plot": plot,

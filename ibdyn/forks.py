@@ -3,16 +3,15 @@
 import numpy as np
 import xarray as xr
 
-from . import hindsight, probes
 from .config import RunConfig
 from .ensemble import Ensemble, assemble
 from .estimators import from_name
 from .progress import Progress
 from .recorder import Recorder
 from .replay import ensemble_of, nearest_step
-from .schedule import recorded_epochs
 from .seeding import key
-from .simulation import attributes, trajectory
+from .simulation import attributes, record, recorded_steps, recording
+from .state import State
 from .storage import content_hash
 
 # What a fork may do otherwise than its source; the rest is the network, its data and their number.
@@ -62,18 +61,12 @@ def fork(
     or not finite, and for changes that do not fit.
     """
     ensemble = prepare_fork(run, member, step, replicas, epochs=epochs, **changes)
-    config = ensemble.config
-    estimators = [from_name(name) for name in config.estimators]
-    schedule = recorded_epochs(config.epochs, config.schedule.count, config.schedule.extra)
-    recorded = (schedule * ensemble.steps_per_epoch).tolist()
-    recorder = Recorder(ensemble, recorded, estimators)
-    with Progress(config.epochs, shown=progress) as shown:
-        for at, parameters in zip(recorded, trajectory(ensemble, recorded), strict=True):
-            measured = probes.measure(ensemble, parameters, estimators, at)
-            recorder.add(at, parameters, measured)
-            shown.at(at // ensemble.steps_per_epoch, float(measured["loss"][0].mean()))
-    history = [row["parameters"] for row in recorder.rows]
-    hindsight.fill(ensemble, recorder.steps, history, recorder.rows, estimators)
+    estimators = [from_name(name) for name in ensemble.config.estimators]
+    recorded = recorded_steps(ensemble)
+    recorder, state = Recorder(ensemble, recorded, estimators), State.initial(ensemble.initial)
+    with Progress(ensemble.config.epochs, shown=progress) as shown:
+        for _ in recording(recorder, recorded, state, shown):
+            pass
     attrs = attributes(ensemble, command)
     attrs |= {
         "title": f"{attrs['title']}, fork of member {member} at step {step}",
@@ -83,7 +76,7 @@ def fork(
         "fork_sha256": content_hash(run),
         "complete": 1,
     }
-    return recorder.dataset(attrs)
+    return record(recorder, attrs)
 
 
 def prepare_fork(

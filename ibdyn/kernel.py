@@ -7,7 +7,6 @@ split into calls.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -19,6 +18,7 @@ from .elementary import FAST, like, wide
 from .ensemble import Ensemble
 from .normals import fill
 from .sources import SOURCES
+from .state import State
 from .tile import (
     ACTIVATIONS,
     OUTPUTS,
@@ -138,25 +138,6 @@ def train_members(
         )  # fmt: skip
 
 
-@dataclass
-class State:
-    """Where the training of an ensemble stands; `advance` moves it on in place.
-
-    All three arrays are (member, parameter); ``step`` counts the optimiser steps made.
-    """
-
-    parameters: NDArray
-    first: NDArray  # velocity of SGD, first moment of Adam
-    second: NDArray  # second moment of Adam
-    step: int = 0
-
-    @classmethod
-    def initial(cls, parameters: NDArray) -> "State":
-        """Step 0 at a copy of ``parameters``."""
-        theta = np.array(parameters, order="C")
-        return cls(theta, np.zeros_like(theta), np.zeros_like(theta))
-
-
 def advance(state: State, ensemble: Ensemble, target: NDArray, steps: int) -> None:
     """Move every member ``steps`` optimiser steps on, in place.
 
@@ -176,13 +157,18 @@ def advance(state: State, ensemble: Ensemble, target: NDArray, steps: int) -> No
     state.step += steps
 
 
-def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[NDArray]:
+def trajectory(
+    ensemble: Ensemble, stops: Iterable[int], state: State | None = None
+) -> Iterator[NDArray]:
     """Parameters (member, parameter) after each of ``stops`` optimiser steps, ascending.
+
+    Begins at ``state``, the initial one by default, and moves it along.
 
     The same as `training.trajectory`, to rounding; a member's bits are the same alone or in any
     ensemble.
     """
-    state, target = State.initial(ensemble.initial), ensemble.targets
+    state = State.initial(ensemble.initial) if state is None else state
+    target = ensemble.targets
     for stop in stops:
         if stop < state.step:
             raise ValueError(f"stop {stop} comes after step {state.step}, expected ascending stops")

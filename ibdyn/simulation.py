@@ -1,6 +1,6 @@
 """From a configuration to a record: train, measure, put together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from . import hindsight, probes, storage
 from .config import RunConfig
 from .ensemble import Ensemble, prepare
-from .estimators import Estimator, from_name
+from .estimators import from_name
 from .progress import Progress
 from .recorder import Recorder
 from .schedule import recorded_epochs
+from .state import State
 
 # Units in a layer beyond which torch's matrix products beat the kernel.
 KERNEL_WIDTH = 160
@@ -44,41 +45,58 @@ def simulate(
     """
     ensemble = prepare(config, members)
     estimators = [from_name(name) for name in config.estimators]
-    epochs = recorded_epochs(config.epochs, config.schedule.count, config.schedule.extra)
-    recorded = (epochs * ensemble.steps_per_epoch).tolist()
+    recorded = recorded_steps(ensemble)
     recorder = Recorder(ensemble, recorded, estimators)
     attrs = attributes(ensemble, command)
+    state = State.initial(ensemble.initial)
     with Progress(config.epochs, shown=progress) as shown:
         try:
-            for step, parameters in _stops(ensemble, recorded):
-                loss = None
-                if step in recorder.wanted:
-                    measured = probes.measure(ensemble, parameters, estimators, step)
-                    recorder.add(step, parameters, measured)
-                    loss = float(measured["loss"][0].mean())
-                shown.at(step // ensemble.steps_per_epoch, loss)
+            for _ in recording(recorder, _stops(ensemble, recorded), state, shown):
+                pass
         except KeyboardInterrupt:
             if not recorder.steps:
                 raise
             attrs["complete"] = 0
-            raise Interrupted(_record(recorder, estimators, attrs)) from None
-    return _record(recorder, estimators, {**attrs, "complete": 1})
+            raise Interrupted(record(recorder, attrs)) from None
+    return record(recorder, {**attrs, "complete": 1})
 
 
-def _record(
-    recorder: Recorder, estimators: Sequence[Estimator], attrs: dict[str, object]
-) -> xr.Dataset:
+def recorded_steps(ensemble: Ensemble) -> list[int]:
+    """The steps that a run records, ascending, from 0 to its last."""
+    config = ensemble.config
+    epochs = recorded_epochs(config.epochs, config.schedule.count, config.schedule.extra)
+    return (epochs * ensemble.steps_per_epoch).tolist()
+
+
+def recording(
+    recorder: Recorder, stops: Iterable[int], state: State, shown: Progress
+) -> Iterator[int]:
+    """Train from ``state`` to each of ``stops``, and record those that are wanted.
+
+    Yields each stop once ``recorder`` and ``state`` have reached it.
+    """
+    ensemble = recorder.ensemble
+    for parameters in trajectory(ensemble, stops, state):
+        loss = None
+        if state.step in recorder.wanted:
+            measured = probes.measure(ensemble, parameters, recorder.estimators, state.step)
+            recorder.add(state.step, parameters, measured)
+            loss = float(measured["loss"][0].mean())
+        shown.at(state.step // ensemble.steps_per_epoch, loss)
+        yield state.step
+
+
+def record(recorder: Recorder, attrs: dict[str, object]) -> xr.Dataset:
     """The record of what was measured, with what is measured last."""
     history = [row["parameters"] for row in recorder.rows]
-    hindsight.fill(recorder.ensemble, recorder.steps, history, recorder.rows, estimators)
+    hindsight.fill(recorder.ensemble, recorder.steps, history, recorder.rows, recorder.estimators)
     return recorder.dataset(attrs)
 
 
-def _stops(ensemble: Ensemble, recorded: list[int]) -> Iterator[tuple[int, NDArray]]:
+def _stops(ensemble: Ensemble, recorded: list[int]) -> list[int]:
     """The recorded steps, and about a hundred between for the progress."""
     epochs = np.linspace(0, ensemble.config.epochs, 101).astype(int)
-    stops = np.union1d(recorded, epochs * ensemble.steps_per_epoch).tolist()
-    yield from zip(stops, trajectory(ensemble, stops), strict=True)
+    return np.union1d(recorded, epochs * ensemble.steps_per_epoch).tolist()
 
 
 def engine_of(ensemble: Ensemble) -> str:
@@ -95,15 +113,18 @@ def engine_of(ensemble: Ensemble) -> str:
     return "kernel" if plain and narrow else "torch"
 
 
-def trajectory(ensemble: Ensemble, stops: list[int]) -> Iterator[NDArray]:
-    """Parameters (member, parameter) at each of the ``stops``, from the ensemble's engine."""
+def trajectory(ensemble: Ensemble, stops: Iterable[int], state: State) -> Iterator[NDArray]:
+    """Parameters (member, parameter) at each of the ``stops``, from the ensemble's engine.
+
+    Begins at ``state`` and moves it along.
+    """
     if engine_of(ensemble) == "kernel":
         from . import kernel
 
-        return kernel.trajectory(ensemble, stops)
+        return kernel.trajectory(ensemble, stops, state)
     from . import training
 
-    return training.trajectory(ensemble, stops)
+    return training.trajectory(ensemble, stops, state)
 
 
 def attributes(ensemble: Ensemble, command: str) -> dict[str, object]:

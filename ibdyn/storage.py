@@ -1,4 +1,4 @@
-"""Records on disk: NetCDF files that are whole or not there, and say when they were damaged."""
+"""NetCDF files that are whole or not there, and say when they were damaged."""
 
 import hashlib
 import os
@@ -16,6 +16,11 @@ import xarray as xr
 from . import schema
 
 HASH = "content_sha256"
+# What a file is, if no record; see `ibdyn.shards`.
+KIND = "ibdyn_kind"
+# A run works in a folder beside its target, of this name more.
+PARTIAL = ".partial"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True}
 # A small file can declare variables of any size; more than this is not read.
 LARGEST_BYTES = 16 * 2**30
@@ -49,17 +54,34 @@ def save(run: xr.Dataset, path: str | Path) -> None:
     """Write a record to ``path``, compressed, with a hash of its content.
 
     The file appears whole or not at all, and an older one stays until then; whoever has it open
-    keeps what they opened. Raises ValueError if ``run`` does not keep the schema.
+    keeps what they opened. Raises ValueError if ``run`` does not keep the schema, and OSError
+    where the file cannot be written.
     """
     schema.validate(run)
-    run = run.assign_attrs({HASH: content_hash(run)})
-    encoding = {name: COMPRESSION for name, v in run.variables.items() if v.size > 1}
-    with _replacing(Path(path)) as temporary:
-        run.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+    write(run, Path(path))
+
+
+def write(data: xr.Dataset, path: Path) -> None:
+    """Write any Dataset as `save` does, whole or not at all, for `read` to check."""
+    data = data.assign_attrs({HASH: content_hash(data)})
+    encoding = {name: COMPRESSION for name, v in data.variables.items() if v.size > 1}
+    with replacing(path) as temporary:
+        try:
+            data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        except RuntimeError as error:
+            _raise_cause(temporary, data.nbytes)
+            raise OSError(f"{path} cannot be written: {error}") from error
+
+
+def _raise_cause(path: Path, size: int) -> None:
+    """Raise what the system says to ``size`` bytes in a file: the NetCDF library does not tell."""
+    path.unlink(missing_ok=True)
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, size))
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A temporary file in the same folder that becomes ``path`` if all goes well, else nothing.
 
     File and folder are flushed to disk, so that a power cut finds the old file or the new one.
@@ -68,15 +90,16 @@ def _replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the system bring a file or a folder's names to the disk itself."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -87,32 +110,81 @@ def _flush(path: Path) -> None:
 def load(path: str | Path) -> xr.Dataset:
     """Read a record into memory, after checking that it is what was saved.
 
-    Raises FileNotFoundError, or RecordError for a file that is not NetCDF, not a record, of
-    another schema version, or changed since it was written.
+    Raises FileNotFoundError, or RecordError for a file that is empty, truncated, of another kind,
+    no record, of another schema version, or changed since it was written.
     """
     path = Path(path)
+    run = _open(path)
+    if KIND in run.attrs:
+        raise RecordError(f"{path} is no record, but a {run.attrs[KIND]} of an unfinished run")
+    found = run.attrs.get("schema_version")
+    if isinstance(found, np.integer) and found > schema.VERSION:
+        raise RecordError(
+            f"{path} is of a newer ibdyn: its schema_version is {found}, expected {schema.VERSION}"
+        )
+    try:
+        schema.validate(run)
+    except (ValueError, TypeError) as error:
+        raise RecordError(f"{path} does not keep the record's schema: {error}") from error
+    _check(run, path)
+    return run
+
+
+def read(path: Path, kind: str) -> xr.Dataset:
+    """Read what `write` wrote, of this ``kind``; raises as `load` does, but for the schema."""
+    data = _open(path)
+    if data.attrs.get(KIND) != kind:
+        raise RecordError(f"{path} is no {kind} of an unfinished run")
+    _check(data, path)
+    return data
+
+
+def _open(path: Path) -> xr.Dataset:
+    """What a file of ours holds, in memory; its hash is not yet compared."""
     if not path.is_file():
-        raise FileNotFoundError(f"record {path} does not exist")
+        what = "is a folder, expected a file" if path.is_dir() else "does not exist"
+        partial = path.with_name(path.name + PARTIAL)
+        if partial.is_dir():
+            what += f"; {partial} is its unfinished run: ibdyn resume {path}"
+        raise FileNotFoundError(f"record {path} {what}")
     try:
         with xr.open_dataset(path, engine="netcdf4", decode_times=False) as file:
             if HASH not in file.attrs:
                 raise RecordError(f"{path} is NetCDF but no ibdyn record: it has no {HASH}")
             if file.nbytes > LARGEST_BYTES:
                 raise RecordError(f"{path} declares {file.nbytes} bytes, more than {LARGEST_BYTES}")
-            run = file.load()
+            data = file.load()
     except RecordError:
         raise
     except Exception as error:
-        raise RecordError(f"{path} cannot be read as NetCDF: {error}") from error
-    try:
-        schema.validate(run)
-    except ValueError as error:
-        raise RecordError(f"{path} does not keep the record's schema: {error}") from error
-    if run.attrs[HASH] != content_hash(run):
-        raise RecordError(f"{path} was changed or damaged: its content does not match its {HASH}")
-    for variable in run.variables.values():
+        reason = _shape_of(path) or f"it is damaged ({error})"
+        raise RecordError(f"{path} cannot be read as NetCDF: {reason}") from error
+    for variable in data.variables.values():
         variable.encoding = {}
-    return run
+    return data
+
+
+def _check(data: xr.Dataset, path: Path) -> None:
+    if str(data.attrs[HASH]) != content_hash(data):
+        raise RecordError(f"{path} was changed or damaged: its content does not match its {HASH}")
+
+
+def _shape_of(path: Path) -> str | None:
+    """What is wrong with a file that HDF5 cannot open, as far as its first bytes tell.
+
+    The superblock of HDF5 (version 2, which netCDF writes) says at byte 28 where the file ends.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(36)
+    if not size:
+        return "it is empty"
+    if not head.startswith(HDF5):
+        return "it is of another kind"
+    end = int.from_bytes(head[28:36], "little")
+    if len(head) < 36 or (head[8] == 2 and size < end < 2**62):
+        return f"it is truncated, {size} bytes of {end if len(head) == 36 else 'more'}"
+    return None
 
 
 def content_hash(run: xr.Dataset) -> str:

@@ -12,37 +12,49 @@ from . import batches, networks
 from .ensemble import Ensemble
 from .normals import normals
 from .seeding import stream
+from .state import State
 
-Update = Callable[[Tensor, Tensor], Tensor]
+Update = Callable[[Ensemble, State, Tensor], None]
 
 
-def trajectory(ensemble: Ensemble, stops: Iterable[int]) -> Iterator[NDArray]:
+def trajectory(
+    ensemble: Ensemble, stops: Iterable[int], state: State | None = None
+) -> Iterator[NDArray]:
     """Parameters (member, parameter) after each of ``stops`` optimiser steps, ascending.
 
     Stop 0 is before the first update; ``itertools.count()`` makes it endless. The array that is
-    yielded belongs to the caller. All members are in one batched product on the configuration's
-    device, so on a CPU a member's last bits depend on its place (see `kernel` for those that
-    do not).
+    yielded belongs to the caller. Begins at ``state``, the initial one by default, and moves it
+    along: at each stop it is where the training stands.
+
+    All members are in one batched product on the configuration's device, so on a CPU a member's
+    last bits depend on its place (see `kernel` for those that do not).
     """
+    state = State.initial(ensemble.initial) if state is None else state
     device = ensemble.config.device
-    parameters = torch.tensor(ensemble.initial, device=device)
-    update = OPTIMIZERS[ensemble.config.optimizer](ensemble)
+    start = (state.parameters, state.first, state.second)
+    theta, first, second = (torch.tensor(array, device=device) for array in start)
+    here = State(theta, first, second, state.step)
+    update = OPTIMIZERS[ensemble.config.optimizer]
     x = torch.tensor(ensemble.x[ensemble.train], device=device)
     target = torch.tensor(ensemble.targets, device=device)
-    rows = torch.arange(len(parameters), device=device)[:, None]
-    step = 0
-    batch, noise = minibatches(ensemble), noises(ensemble)
+    rows = torch.arange(len(x), device=device)[:, None]
+    epoch, position = divmod(state.step, ensemble.steps_per_epoch)
+    batch = itertools.islice(minibatches(ensemble, epoch), position, None)
+    noise = itertools.islice(noises(ensemble, epoch), position, None)
     for stop in stops:
-        if stop < step:
-            raise ValueError(f"stop {stop} comes after step {step}, expected ascending stops")
-        while step < stop:
+        if stop < here.step:
+            raise ValueError(f"stop {stop} comes after step {here.step}, expected ascending stops")
+        while here.step < stop:
             own = next(batch).to(device)
             gradient = batch_gradient(
-                ensemble, parameters, x[rows, own], target[rows, own], next(noise)
+                ensemble, here.parameters, x[rows, own], target[rows, own], next(noise)
             )
-            parameters = update(parameters, gradient)
-            step += 1
-        yield parameters.numpy(force=True).copy()
+            here.step += 1
+            update(ensemble, here, gradient)
+        state.step = stop
+        for name in ("parameters", "first", "second"):
+            setattr(state, name, getattr(here, name).numpy(force=True).copy())
+        yield state.parameters.copy()
 
 
 def batch_gradient(
@@ -68,12 +80,14 @@ def batch_gradient(
     return gradient
 
 
-def minibatches(ensemble: Ensemble) -> Iterator[Tensor]:
-    """Positions in the training set of each member's batches, (member, pattern), without end."""
+def minibatches(ensemble: Ensemble, epoch: int = 0) -> Iterator[Tensor]:
+    """Positions in the training set of each member's batches, (member, pattern), without end.
+
+    They begin at the first batch of ``epoch``.
+    """
     members, size = ensemble.train.shape
     fixed = ensemble.config.batch_order == "fixed" or ensemble.batch_size == size
     order = torch.arange(size).expand(members, size)
-    epoch = 0
     while True:
         if not fixed:
             order = torch.tensor(batches.orders(ensemble.batch_keys, epoch, size))
@@ -81,75 +95,52 @@ def minibatches(ensemble: Ensemble) -> Iterator[Tensor]:
         epoch += 1
 
 
-def noises(ensemble: Ensemble) -> Iterator[Sequence[Tensor]]:
+def noises(ensemble: Ensemble, epoch: int = 0) -> Iterator[Sequence[Tensor]]:
     """Noise of each hidden layer in each batch, (member, pattern, unit), without end; or none.
 
-    A member's stream begins anew in every epoch, at the epoch's place.
+    They begin at the first batch of ``epoch``. A member's stream begins anew in every epoch, at the
+    epoch's place.
     """
     config, size = ensemble.config, ensemble.train.shape[1]
     if not config.noise:
         yield from itertools.repeat(())
-    for epoch in itertools.count():
-        streams = [stream(config.seed, "noise", k, epoch) for k in ensemble.members]
+    for place in itertools.count(epoch):
+        streams = [stream(config.seed, "noise", k, place) for k in ensemble.members]
         for begin in range(0, size, ensemble.batch_size):
             shape = min(ensemble.batch_size, size - begin), sum(config.widths)
             z = np.stack([rng.standard_normal(shape, ensemble.x.dtype) for rng in streams])
             yield torch.tensor(config.noise * z, device=config.device).split(config.widths, -1)
 
 
-def sgd(ensemble: Ensemble) -> Update:
+def sgd(ensemble: Ensemble, state: State, gradient: Tensor) -> None:
     """V <- momentum v + g, theta <- theta - rate v, with g + decay theta for g."""
     config = ensemble.config
-    velocity: Tensor | None = None
-
-    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
-        nonlocal velocity
-        g = gradient + config.weight_decay * parameters
-        velocity = g if velocity is None else config.momentum * velocity + g
-        return parameters - config.learning_rate * velocity
-
-    return update
+    g = gradient + config.weight_decay * state.parameters
+    state.first = config.momentum * state.first + g
+    state.parameters = state.parameters - config.learning_rate * state.first
 
 
-def adam(ensemble: Ensemble) -> Update:
-    """Kingma & Ba 2015, algorithm 1, with g + decay theta for g."""
+def adam(ensemble: Ensemble, state: State, gradient: Tensor) -> None:
+    """Kingma & Ba 2015, algorithm 1, with g + decay theta for g; ``state.step`` is its t."""
     config = ensemble.config
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-8
-    m: Tensor | float = 0.0
-    v: Tensor | float = 0.0
-    step = 0
-
-    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
-        nonlocal m, v, step
-        step += 1
-        g = gradient + config.weight_decay * parameters
-        m = beta_1 * m + (1 - beta_1) * g
-        v = beta_2 * v + (1 - beta_2) * g**2
-        m_hat, v_hat = m / (1 - beta_1**step), v / (1 - beta_2**step)
-        return parameters - config.learning_rate * m_hat / (v_hat**0.5 + epsilon)
-
-    return update
+    g = gradient + config.weight_decay * state.parameters
+    state.first = beta_1 * state.first + (1 - beta_1) * g
+    state.second = beta_2 * state.second + (1 - beta_2) * g**2
+    m_hat = state.first / (1 - beta_1**state.step)
+    v_hat = state.second / (1 - beta_2**state.step)
+    state.parameters = state.parameters - config.learning_rate * m_hat / (v_hat**0.5 + epsilon)
 
 
-def langevin(ensemble: Ensemble) -> Update:
+def langevin(ensemble: Ensemble, state: State, gradient: Tensor) -> None:
     """Theta <- theta - rate (g + decay theta) + sqrt(2 rate temperature) xi."""
     config = ensemble.config
     spread = (2 * config.learning_rate * config.temperature) ** 0.5
-    step = 0
-
-    def update(parameters: Tensor, gradient: Tensor) -> Tensor:
-        nonlocal step
-        xi = normals(ensemble.langevin_keys, step, parameters.shape[1], config.dtype)
-        step += 1
-        g = gradient + config.weight_decay * parameters
-        noise = spread * torch.tensor(xi, device=parameters.device)
-        return parameters - config.learning_rate * g + noise
-
-    return update
+    size = state.parameters.shape[1]
+    xi = normals(ensemble.langevin_keys, state.step - 1, size, config.dtype)
+    g = gradient + config.weight_decay * state.parameters
+    noise = spread * torch.tensor(xi, device=state.parameters.device)
+    state.parameters = state.parameters - config.learning_rate * g + noise
 
 
-OPTIMIZERS: dict[str, Callable[[Ensemble], Update]] = {
-    "sgd": sgd,
-    "adam": adam,
-    "langevin": langevin,
-}
+OPTIMIZERS: dict[str, Update] = {"sgd": sgd, "adam": adam, "langevin": langevin}

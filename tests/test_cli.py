@@ -1,5 +1,7 @@
 """The command: what it writes, what it prints, and one line for everything that is wrong."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import pytest
 import xarray as xr
 
 import ibdyn
-from ibdyn import output, simulation
+from ibdyn import output, probes, resumption
 from ibdyn.cli import COMMANDS, main
 from ibdyn.config import RunConfig
 from ibdyn.presets import PRESETS, preset
@@ -81,7 +83,7 @@ def test_two_errors_are_two_lines(tmp_path, capsys):
 
 
 def test_an_output_that_cannot_be_written_is_said_before_any_work(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(simulation, "simulate", None)
+    monkeypatch.setattr(resumption, "simulate_to", None)
     assert main(["simulate", "--out", str(tmp_path)]) == 2
     assert "is a folder, expected a file" in capsys.readouterr().err
     monkeypatch.setattr(output.os, "access", lambda *_: False)
@@ -97,17 +99,52 @@ def test_unknown_commands_and_flags_are_refused(capsys):
     assert caught.value.code == 2
 
 
-def test_ctrl_c_saves_what_was_recorded(run, tmp_path, capsys, monkeypatch):
-    def interrupted(config, **_):
-        raise simulation.Interrupted(run.isel(step=slice(2)).assign_attrs(complete=0))
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_in_a_checkpoint_that_resume_goes_on_from(
+    tmp_path, capsys, monkeypatch, number, status
+):
+    measure, calls = probes.measure, []
 
-    monkeypatch.setattr(simulation, "simulate", interrupted)
-    out = tmp_path / "run.nc"
-    assert main(["simulate", "--out", str(out)]) == 130
-    assert ibdyn.load(out).attrs["complete"] == 0
-    assert "incomplete" in capsys.readouterr().out
-    assert main(["info", str(out)]) == 0
+    def signalled(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), number)
+        return measure(*arguments)
+
+    monkeypatch.setattr(probes, "measure", signalled)
+    out = str(tmp_path / "run.nc")
+    assert main(["simulate", *SMALL, "--out", out]) == status
+    error = capsys.readouterr().err
+    assert f"stopped by {number.name}, kept until epoch 1" in error
+    assert f"go on with: ibdyn resume {out}" in error
+    assert main(["info", out]) == 2
+    assert f"is its unfinished run: ibdyn resume {out}" in capsys.readouterr().err
+    assert main(["verify", f"{out}.partial"]) == 0
+    assert "unfinished run of 2 members and 3 epochs, 2 rows" in capsys.readouterr().out
+    assert main(["simulate", *SMALL, "--out", out]) == 2
+    assert "holds an unfinished run" in capsys.readouterr().err
+    assert main(["resume", out]) == 0
+    assert len(calls) == 3
+    assert "complete   yes" in capsys.readouterr().out
+    assert main(["verify", out]) == 0
+    assert "complete record" in capsys.readouterr().out
+    assert main(["resume", out]) == 2
+    assert "is complete, there is nothing to resume" in capsys.readouterr().err
+
+
+def test_info_says_that_a_record_is_incomplete(run, tmp_path, capsys):
+    ibdyn.save(run.isel(step=slice(2)).assign_attrs(complete=0), tmp_path / "run.nc")
+    assert main(["info", str(tmp_path / "run.nc")]) == 0
     assert "complete   no" in capsys.readouterr().out
+
+
+def test_a_run_too_large_for_the_machine_is_refused_before_work(tmp_path, capsys):
+    out = tmp_path / "run.nc"
+    assert main(["simulate", "--members", "100000000", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "memory: the run needs about" in error
+    assert "--force tries all the same" in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_measure_adds_estimators_in_place_or_elsewhere(run, tmp_path, capsys):
