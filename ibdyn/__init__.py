@@ -1,7 +1,8 @@
 """A laboratory for the information dynamics of learning.
 
-`simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset; `save`
-and `load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
+`simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset;
+`simulate_to` does so to a file and loses nothing when it is stopped, `resume` goes on; `save` and
+`load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
 networks, `fork` trains one on in many replicas. What needs torch is imported when it is first used.
 """
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .config import RunConfig
     from .forks import fork
     from .replay import cells, decisions, measure
+    from .resumption import resume, simulate_to
     from .simulation import simulate
     from .storage import load, save
     from .sweep import open_sweep
@@ -27,8 +29,10 @@ __all__ = [
     "measure",
     "open_sweep",
     "presets",
+    "resume",
     "save",
     "simulate",
+    "simulate_to",
     "tasks",
 ]
 
@@ -40,8 +44,10 @@ _HOMES = {
     "load": "storage",
     "measure": "replay",
     "open_sweep": "sweep",
+    "resume": "resumption",
     "save": "storage",
     "simulate": "simulation",
+    "simulate_to": "resumption",
 }
 
 
