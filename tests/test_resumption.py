@@ -15,6 +15,7 @@ import xarray as xr
 from torture import CONFIG, ROOT, different, kill
 
 import ibdyn
+from benchmarks.timing import peak_memory
 from ibdyn import kernel, probes, resources, resumption, shards, storage, training
 from ibdyn.config import RunConfig
 from ibdyn.ensemble import prepare
@@ -334,21 +335,12 @@ def test_the_memory_that_was_estimated_is_what_a_run_takes(tmp_path):
     need = resources.memory_needed(prepare(config, [0]), config.members)
     assert need > 2 * resources.BASE["kernel"]
     code = f"""
-        import resource
         from ibdyn import resumption
         from ibdyn.config import RunConfig
         config = RunConfig.from_json({config.to_json()!r})
         resumption.simulate_to(config, {str(tmp_path / "run.nc")!r}, progress=False)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=True,
-    )
-    peak = int(done.stdout)
+    peak = peak_memory(textwrap.dedent(code)) * resources.MIB
     assert peak < need < 2 * peak
 
 
