@@ -1,9 +1,10 @@
 """A laboratory for the information dynamics of learning.
 
 `simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset;
-`simulate_to` does so to a file and loses nothing when it is stopped, `resume` goes on; `save` and
-`load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
-networks, `fork` trains one on in many replicas. What needs torch is imported when it is first used.
+`simulate_to` does so to a file and loses nothing when it is stopped, `resume` goes on, and
+`simulate_once` does whichever of these is left; `save` and `load` keep records as NetCDF; `cells`,
+`decisions` and `measure` look again at a record's networks, `fork` trains one on in many replicas.
+What needs torch is imported when it is first used.
 """
 
 from importlib import import_module
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .config import RunConfig
     from .forks import fork
     from .replay import cells, decisions, measure
-    from .resumption import resume, simulate_to
+    from .resumption import resume, simulate_once, simulate_to
     from .simulation import simulate
     from .storage import load, save
     from .sweep import open_sweep
@@ -32,6 +33,7 @@ __all__ = [
     "resume",
     "save",
     "simulate",
+    "simulate_once",
     "simulate_to",
     "tasks",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "resume": "resumption",
     "save": "storage",
     "simulate": "simulation",
+    "simulate_once": "resumption",
     "simulate_to": "resumption",
 }
 

@@ -117,6 +117,30 @@ def resume(
         return _run(work, ensemble, attrs, state, steps, rows, seconds, progress)
 
 
+def simulate_once(config: RunConfig, path: str | Path, *, command: str) -> xr.Dataset:
+    """The record of ``config`` in ``path``: loaded, gone on with, or trained, whichever is left.
+
+    A record of another configuration is replaced. Raises as `simulate_to`, for an unfinished run
+    of another configuration FileExistsError, and BlockingIOError where another process works on
+    the run.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = config.to_json()
+    if path.is_file():
+        found = storage.load(path)
+        if found.attrs["config"] == wanted and found.attrs["complete"]:
+            print(f"ibdyn: {path} is there already", file=sys.stderr)
+            return found
+    folder = shards.folder_of(path)
+    if folder.exists():
+        with closing(shards.reopen(folder)) as work:
+            same = work.header["config"] == wanted
+        if same:
+            return resume(path, command=command)
+    return simulate_to(config, path, command=command)
+
+
 def _check_seconds(seconds: float) -> None:
     if not seconds >= 0:
         raise ValueError(f"seconds between checkpoints are {seconds}, expected 0 or more")

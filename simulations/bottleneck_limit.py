@@ -91,10 +91,9 @@ def train(arguments: Arguments, *, random_labels: bool) -> xr.Dataset:
         }
     )
     command = f"python -m simulations.bottleneck_limit --scale {arguments.scale}"
-    run = ibdyn.simulate(config, command=f"{command} --seed {arguments.seed}")
     name = "bottleneck_limit-random.nc" if random_labels else "bottleneck_limit.nc"
-    ibdyn.save(run, arguments.out / name)
-    return run
+    command = f"{command} --seed {arguments.seed}"
+    return ibdyn.simulate_once(config, arguments.out / name, command=command)
 
 
 def joint_of(run: xr.Dataset) -> NDArray[np.float64]:

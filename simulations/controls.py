@@ -4,9 +4,10 @@
 
 The reference (tanh, minibatch SGD, preset ``szt2017-paper``) beside networks that differ from it in
 one thing and start from the same weights where they can: ReLU; the full batch; batches of 64 and
-1024; Langevin steps at three temperatures, 0 among them; labels shuffled over the patterns; noise
-of their own (Goldfeld et al. 2019) and quantised states (Lorenzen et al. 2022), for which only the
-torch engine serves; and the linear student-teacher (Saxe et al. 2018), whose information is exact.
+1024; Langevin steps at three temperatures, 0 among them; labels shuffled over the patterns; hidden
+layers of equal width; noise of their own (Goldfeld et al. 2019) and quantised states (Lorenzen et
+al. 2022), for which only the torch engine serves; and the linear student-teacher (Saxe et al.
+2018), whose information is exact.
 For each the drop of I(X;T) of the last hidden layer from its peak to the end, the peak being chosen
 on one half of the members and the drop measured on the other (`theory.onset.cross_fitted_drop`),
 with its interval; saturation, class scatter and errors at the end; and, within each run, the rank
@@ -63,6 +64,7 @@ def variants() -> dict[str, tuple[str, dict[str, Any]]]:
         "batch-1024": (sgd, {"batch_size": 1024}),
         "full-batch": (sgd, {"batch_size": None, "learning_rate": 0.5}),
         "random-labels": (sgd, {"task": {"random_labels": True}}),
+        "equal-widths": (sgd, {"widths": (7,) * 5}),
     }
     for temperature in TEMPERATURES:
         langevin = {"optimizer": "langevin", "batch_size": None, "learning_rate": 0.5}
@@ -103,9 +105,8 @@ def train(arguments: Arguments, name: str, base: str, changes: Mapping[str, Any]
     }
     config = RunConfig.model_validate(config.model_dump() | fields | dict(changes))
     command = f"python -m simulations.controls --scale {arguments.scale} --seed {arguments.seed}"
-    run = ibdyn.simulate(config, command=command)
-    ibdyn.save(run, arguments.out / "controls" / f"{name}.nc")
-    return run
+    path = arguments.out / "controls" / f"{name}.nc"
+    return ibdyn.simulate_once(config, path, command=command)
 
 
 def measured(name: str, run: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:

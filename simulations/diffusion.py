@@ -84,8 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = preset("szt2017-paper").model_copy(
         update={"members": 1, "epochs": epochs, "seed": arguments.seed, "schedule": schedule}
     )
-    source = ibdyn.simulate(config, command=command)
-    ibdyn.save(source, arguments.out / "diffusion-source.nc")
+    source = ibdyn.simulate_once(config, arguments.out / "diffusion-source.nc", command=command)
     step = int(source.step[-1])
     landscape = landscape_of(source, step)
     sizes = batch_sizes(source)

@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         output.check_writable(file)
     answers = known_answers(thinned=arguments.scale == "smoke", seed=arguments.seed)
     answers.to_dataframe().to_csv(files[0], index=False)
-    run = trained(arguments)
-    ibdyn.save(run, files[2])
+    run = trained(arguments, files[2])
     files.append(folder / "estimators.png")
     with plt.rc_context({"backend": "agg"}):
         known_answers_figure.draw(answers).savefig(files[1], dpi=150)
@@ -78,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("wrote", *(str(file) for file in files), sep="\n  ")
 
 
-def trained(arguments: Arguments) -> xr.Dataset:
-    """The record of one ensemble under all estimators."""
+def trained(arguments: Arguments, path: Path) -> xr.Dataset:
+    """The record of one ensemble under all estimators, saved."""
     members, epochs, count = SCALES[arguments.scale]
     config = preset("szt2017-paper").model_copy(
         update={
@@ -91,7 +90,7 @@ def trained(arguments: Arguments) -> xr.Dataset:
         }
     )
     command = f"python -m simulations.estimators --scale {arguments.scale} --seed {arguments.seed}"
-    return ibdyn.simulate(config, command=command)
+    return ibdyn.simulate_once(config, path, command=command)
 
 
 def summary(run: xr.Dataset) -> str:

@@ -97,9 +97,8 @@ def train(
     }
     config = RunConfig.model_validate(config.model_dump() | fields | changes)
     command = f"python -m simulations.gradient_phases --scale {arguments.scale}"
-    run = ibdyn.simulate(config, command=f"{command} --seed {arguments.seed}")
-    ibdyn.save(run, arguments.out / f"gradient_phases-{name}.nc")
-    return run
+    path = arguments.out / f"gradient_phases-{name}.nc"
+    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def mean_temperature(run: xr.Dataset) -> float:

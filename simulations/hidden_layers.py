@@ -103,9 +103,8 @@ def train(arguments: Arguments, name: str, optimizer: str, widths: tuple[int, ..
         }
     )
     command = f"python -m simulations.hidden_layers --scale {arguments.scale}"
-    run = ibdyn.simulate(config, command=f"{command} --seed {arguments.seed}")
-    ibdyn.save(run, arguments.out / "hidden_layers" / f"{name}.nc")
-    return run
+    path = arguments.out / "hidden_layers" / f"{name}.nc"
+    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def times_of(run: xr.Dataset, family: str, depth: int) -> xr.Dataset:

@@ -51,12 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     path = arguments.out / "information_plane.nc"
     output.check_writable(path)
-    run = ibdyn.simulate(
-        config,
-        command=f"python -m simulations.information_plane --scale {arguments.scale} "
-        f"--seed {arguments.seed}",
-    )
-    ibdyn.save(run, path)
+    command = f"python -m simulations.information_plane --scale {arguments.scale}"
+    run = ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
     figures = output.draw(run, arguments.out, path.stem)
     print(summary(run))
     print("wrote", *(str(file) for file in (path, *figures)), sep="\n  ")

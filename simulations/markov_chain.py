@@ -86,9 +86,8 @@ def trained(arguments: Arguments) -> xr.Dataset:
         }
     )
     command = f"python -m simulations.markov_chain --scale {arguments.scale}"
-    run = ibdyn.simulate(config, command=f"{command} --seed {arguments.seed}")
-    ibdyn.save(run, arguments.out / "markov_chain.nc")
-    return run
+    path = arguments.out / "markov_chain.nc"
+    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def chain_of(run: xr.Dataset, step: int, estimator: str) -> xr.Dataset:

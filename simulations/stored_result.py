@@ -51,8 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     published = read_published(arguments.published)
     if arguments.record is None:
         config = preset("szt2017-stored").model_copy(update={"members": arguments.members})
-        run = ibdyn.simulate(config, command="python -m simulations.stored_result")
-        ibdyn.save(run, arguments.out / "stored_result.nc")
+        run = ibdyn.simulate_once(
+            config,
+            arguments.out / "stored_result.nc",
+            command="python -m simulations.stored_result",
+        )
     else:
         run = ibdyn.load(arguments.record)
     rows = compare(run, published)

@@ -99,9 +99,8 @@ def train(arguments: Arguments, width: str, percent: int) -> xr.Dataset:
         }
     )
     command = f"python -m simulations.training_size --scale {arguments.scale}"
-    run = ibdyn.simulate(config, command=f"{command} --seed {arguments.seed}")
-    ibdyn.save(run, arguments.out / "training_size" / f"{width}-{percent:02d}.nc")
-    return run
+    path = arguments.out / "training_size" / f"{width}-{percent:02d}.nc"
+    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def last_of(compared: xr.Dataset, name: str) -> xr.Dataset:
