@@ -10,6 +10,7 @@ COMMANDS = {
     "measure": "add estimators to a record, without training again",
     "info": "say what a record holds",
     "plot": "draw the figures of a record",
+    "reproduce": "run every simulation and judge every claim of the literature",
     "presets": "list the published experiments, or say where one's settings come from",
 }
 

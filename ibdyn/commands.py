@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import runpy
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -118,6 +119,13 @@ def verify(arguments: list[str]) -> None:
             print(verification.verify(file))
 
     tyro.cli(parse, args=arguments, prog="ibdyn verify")
+
+
+def reproduce(arguments: list[str]) -> None:
+    """Run every simulation and judge every claim."""
+    # By name: the package does not depend on its experiments.
+    sys.argv = ["ibdyn reproduce", *arguments]
+    runpy.run_module("simulations.reproduce", run_name="__main__")
 
 
 def _parse_simulate(arguments: list[str]) -> Simulate:
@@ -251,4 +259,5 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "info": info,
     "plot": plot,
     "presets": list_presets,
+    "reproduce": reproduce,
 }

@@ -116,7 +116,7 @@ def load(path: str | Path) -> xr.Dataset:
     path = Path(path)
     run = _open(path)
     if KIND in run.attrs:
-        raise RecordError(f"{path} is no record, but a {run.attrs[KIND]} of an unfinished run")
+        raise RecordError(f"{path} is no record, but a {run.attrs[KIND]}")
     found = run.attrs.get("schema_version")
     if isinstance(found, np.integer) and found > schema.VERSION:
         raise RecordError(
@@ -134,7 +134,7 @@ def read(path: Path, kind: str) -> xr.Dataset:
     """Read what `write` wrote, of this ``kind``; raises as `load` does, but for the schema."""
     data = _open(path)
     if data.attrs.get(KIND) != kind:
-        raise RecordError(f"{path} is no {kind} of an unfinished run")
+        raise RecordError(f"{path} is no {kind}")
     _check(data, path)
     return data
 

@@ -31,7 +31,7 @@ from ibdyn.presets import preset
 from theory import bottleneck, finite_sample, limit
 from theory.fitting import mean_interval
 
-SCALES = {"smoke": (3, 20, 20), "quick": (20, 3000, 100), "paper": (50, 10_000, 100)}
+SCALES = {"smoke": (4, 20, 20), "quick": (20, 3000, 100), "paper": (50, 10_000, 100)}
 INFORMATION = 0.99
 ESTIMATOR = "binned-range-30"
 # The constant of the red curve is free; the gaps are printed for all of these.

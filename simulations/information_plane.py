@@ -22,7 +22,7 @@ from ibdyn.presets import preset
 from theory import phases
 from theory.fitting import mean_interval
 
-SCALES = {"smoke": (3, 30, 20), "quick": (20, 10_000, 200), "paper": (50, 10_000, 300)}
+SCALES = {"smoke": (4, 30, 20), "quick": (20, 10_000, 200), "paper": (50, 10_000, 300)}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ibdyn.response import respond
 from simulations import markov_chain
 from theory.fitting import mean_interval
 
+KIND = "reparametrisation"
 ESTIMATORS = ("exact", "binned-range-30", "pairwise-upper-0.001")
 COLOURS = {"exact": "#000000", "binned-range-30": "#0072b2", "pairwise-upper-0.001": "#d55e00"}
 Map = Callable[[NDArray, np.random.Generator], NDArray]
@@ -136,7 +137,8 @@ def measured(run: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
         ("map", "estimator", "member", "layer"),
         attrs={"units": "bit", "long_name": "encoder information I(X;T)"},
     )
-    return xr.Dataset({"information_input": found}, attrs={"source": run.attrs["history"]})
+    attrs = {storage.KIND: KIND, "history": run.attrs["history"]}
+    return xr.Dataset({"information_input": found}, attrs=attrs)
 
 
 def layers_of(ensemble: Ensemble, parameters: NDArray) -> list[NDArray]:

@@ -22,7 +22,7 @@ MEASURED = ("input", "label")
 def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
     information_plane.main(["--scale", "smoke", "--out", str(tmp_path)])
     run = ibdyn.load(tmp_path / "information_plane.nc")
-    assert run.sizes["member"] == 3
+    assert run.sizes["member"] == 4
     assert "python -m simulations.information_plane --scale smoke" in run.attrs["history"]
     assert len(list(tmp_path.glob("information_plane-*.png"))) == 5
     printed = capsys.readouterr().out

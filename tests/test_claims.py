@@ -1,0 +1,171 @@
+"""Each verdict follows the data: a world in which the claim holds, and one in which it does not."""
+
+import numpy as np
+import pytest
+from claim_worlds import WORLDS
+
+from theory import claims
+from theory.verdicts.finding import (
+    InsufficientError,
+    Region,
+    exact,
+    holm,
+    of_draws,
+    of_interval,
+    of_members,
+    of_share,
+    verdict,
+)
+from theory.verdicts.ranks import partial_rank_correlation, rank_correlation
+
+CLAIMS = {claim.number: claim for claim in claims.CLAIMS}
+
+
+def test_there_is_a_world_for_each_claim():
+    assert list(CLAIMS) == list(range(1, 23))
+    assert set(WORLDS) == set(CLAIMS)
+
+
+@pytest.mark.parametrize("number", sorted(CLAIMS))
+def test_the_verdict_flips_with_the_data(number):
+    for holds, expected in ((True, "supported"), (False, "refuted")):
+        rng = np.random.default_rng(number)
+        records = WORLDS[number](holds, rng)
+        found = claims.judge_one(CLAIMS[number], records, rng)
+        assert found.verdict == expected, found
+        own = [one for one in found.findings if not one.control]
+        assert own
+        for one in own if holds else []:
+            assert one.region.low <= one.effect <= one.region.high
+
+
+def test_a_claim_without_its_records_is_open_and_says_what_it_needs():
+    found = claims.judge({}, np.random.default_rng(0))
+    assert [one.claim.number for one in found] == sorted(CLAIMS)
+    assert {one.verdict for one in found} == {"open"}
+    rows = claims.to_rows(found)
+    assert "needs markov_chain" in rows[0]["note"]
+    assert all(set(row) == set(claims.COLUMNS) for row in rows)
+    assert "0 supported, 0 refuted, 22 open" in claims.summary(found)
+
+
+def test_too_few_members_leave_a_claim_open():
+    rng = np.random.default_rng(0)
+    for number in (3, 4, 5, 6, 9, 17, 18, 22):
+        records = {
+            name: run.isel(member=slice(2)) for name, run in WORLDS[number](True, rng).items()
+        }
+        found = claims.judge_one(CLAIMS[number], records, rng)
+        assert found.verdict == "open"
+        assert any("2 members" in one.note for one in found.findings), number
+
+
+def test_controls_are_judged_but_do_not_decide():
+    rng = np.random.default_rng(3)
+    records = WORLDS[3](True, rng)
+    (opposite,) = WORLDS[3](False, rng).values()
+    found = claims.judge_one(CLAIMS[3], records | {"controls/relu": opposite}, rng)
+    assert found.verdict == "supported"
+    own, control = found.findings
+    assert control.control
+    assert claims.one_verdict(own) == "supported"
+    assert claims.one_verdict(control) == "refuted"
+    text = claims.to_markdown([found])
+    assert "| controls/relu |" in text.split("## Controls")[1]
+    assert "controls/relu" not in text.split("## Controls")[0]
+
+
+def test_every_estimator_of_a_record_is_a_condition():
+    rng = np.random.default_rng(3)
+    records = WORLDS[3](True, rng)
+    (run,) = records.values()
+    two = run.isel(estimator=[0, 0]).assign_coords(estimator=["exact", "binned-range-30"])
+    found = claims.judge_one(CLAIMS[3], records | {"estimators": two}, rng)
+    assert [one.condition for one in found.findings[1:]] == [
+        "estimators, exact",
+        "estimators, binned-range-30",
+    ]
+
+
+def test_the_table_says_what_was_found():
+    rng = np.random.default_rng(18)
+    found = [claims.judge_one(CLAIMS[18], WORLDS[18](True, rng), rng)]
+    (one,) = found[0].findings
+    (row,) = claims.to_rows(found)
+    assert row["effect"] == one.effect
+    assert (row["claim_verdict"], row["verdict"]) == ("supported", "supported")
+    assert f"{one.effect:.3g} [{one.low:.3g}, {one.high:.3g}] bit" in claims.to_markdown(found)
+
+
+def test_holm_multiplies_by_those_not_yet_rejected_and_never_falls():
+    p = [0.01, 0.02, 0.03, 0.04]
+    assert holm(p) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+    assert holm(p[::-1]) == pytest.approx([0.06, 0.06, 0.06, 0.04])
+
+
+def test_at_the_border_of_the_region_verdicts_err_as_often_as_they_say():
+    rng, n = np.random.default_rng(0), 1500
+    for region in (Region(low=0.0), Region(high=0.0)):
+        drawn = rng.standard_normal((n, 8))
+        found = [of_members("", x, region, "1") for x in drawn]
+        for p in ("p_support", "p_refute"):
+            wrong = np.mean([getattr(one, p) <= 0.05 for one in found])
+            assert abs(wrong - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n)
+        covered = np.mean([one.low <= 0 <= one.high for one in found])
+        assert abs(covered - 0.95) < 4 * np.sqrt(0.05 * 0.95 / n)
+
+
+def test_an_equivalence_is_supported_inside_and_refuted_outside():
+    region = Region(-1.0, 1.0)
+    inside = of_interval("", 0.0, -0.5, 0.5, region, "1", 9)
+    outside = of_interval("", 2.0, 1.5, 2.5, region, "1", 9)
+    wide = of_interval("", 0.0, -3.0, 3.0, region, "1", 9)
+    assert [verdict(one.p_support, one.p_refute) for one in (inside, outside, wide)] == [
+        "supported",
+        "refuted",
+        "open",
+    ]
+
+
+def test_shares_have_exact_intervals():
+    # Clopper & Pearson for 0 of 10 is 1 - (alpha/2)^(1/10).
+    none = of_share("", np.zeros(10, bool), Region(high=0.5))
+    assert none.high == pytest.approx(1 - 0.025**0.1)
+    assert none.p_support == pytest.approx(0.5**10)
+    assert none.p_refute == 1
+    every = of_share("", np.ones(10, bool), Region(high=0.5))
+    assert (every.low, every.high) == (pytest.approx(0.025**0.1), 1)
+    assert every.p_refute == pytest.approx(0.5**10)
+
+
+def test_draws_give_percentiles_and_shares():
+    draws = np.linspace(-1, 3, 401)
+    found = of_draws("", 1.0, draws, Region(low=0.0), "1", 20)
+    assert (found.low, found.high) == (pytest.approx(-0.9), pytest.approx(2.9))
+    assert found.p_support == pytest.approx((1 + 101) / 402)
+    assert found.p_refute == pytest.approx((1 + 301) / 402)
+    with pytest.raises(InsufficientError, match="3 finite draws"):
+        of_draws("", 1.0, [1, 2, 3], Region(low=0.0), "1", 20)
+
+
+def test_exact_numbers_are_inside_or_outside():
+    assert exact("", 0.0, Region(high=1e-9), "bit", 3).p_support == 0
+    assert exact("", 1e-3, Region(high=1e-9), "bit", 3).p_refute == 0
+
+
+def test_members_that_are_alike_decide_and_few_do_not():
+    found = of_members("", [2.0, 2.0, np.nan, 2.0], Region(low=1.0), "1")
+    assert (found.p_support, found.p_refute, found.members) == (0, 1, 3)
+    with pytest.raises(InsufficientError, match="2 members"):
+        of_members("", [1.0, 2.0], Region(low=1.0), "1")
+
+
+def test_partial_correlation_is_that_of_three_rank_correlations():
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal(40)
+    x, y = z + rng.standard_normal(40), z - 0.3 * rng.standard_normal(40)
+    xy, xz, yz = (rank_correlation(*pair) for pair in ((x, y), (x, z), (y, z)))
+    expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+    assert partial_rank_correlation(x, y, z) == pytest.approx(expected, rel=1e-12)
+    assert partial_rank_correlation(x, y, np.ones(40)) == pytest.approx(xy, rel=1e-12)
+    assert np.isnan(partial_rank_correlation(z, y, z))

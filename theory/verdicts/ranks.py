@@ -1,0 +1,24 @@
+"""Rank correlations of networks."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+
+def rank_correlation(x: NDArray, y: NDArray) -> NDArray:
+    """Spearman's correlation of x and y (..., network); NaN where one of them does not vary."""
+    a, b = (rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (x, y))
+    scale = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    return np.asarray((a * b).sum(-1) / np.where(scale > 0, scale, np.nan))
+
+
+def partial_rank_correlation(x: NDArray, y: NDArray, given: NDArray) -> float:
+    """Spearman's correlation of x and y (network,) with that of ``given`` taken out of both.
+
+    NaN where one of them does not vary but with what is given.
+    """
+    a, b, z = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y, given))
+    if z @ z > 0:
+        a, b = (v - (v @ z) / (z @ z) * z for v in (a, b))
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 1e-9 else np.nan

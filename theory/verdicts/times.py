@@ -1,0 +1,117 @@
+"""Claims about times: relaxation against compression, and depth against the time to learn."""
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from ..censoring import OBSERVED, RIGHT
+from ..depth import LAWS, depth_scaling
+from ..relaxation import compression, first_passage, relaxation_times, sum_condition
+from ..relaxation_law import fit_law
+from .finding import Finding, InsufficientError, Region, of_interval, of_members
+from .records import (
+    BATCHES,
+    OPTIMISERS,
+    REFERENCE,
+    RELU,
+    Records,
+    attempt,
+    check_size,
+    over,
+)
+
+RELAXATION = (REFERENCE, RELU, *OPTIMISERS, *BATCHES)
+SUMS = (*RELAXATION, "hidden_layers/adam-2", "hidden_layers/adam-1")
+DEPTHS = range(1, 7)
+FAMILIES = ("adam", "sgd", "adam-equal")
+DEPTH_RECORDS = tuple(f"hidden_layers/{family}-{k}" for family in FAMILIES for k in DEPTHS)
+TARGET = 0.08
+RESAMPLES = 500
+LEAST_POINTS = 10
+# Slopes that are those of the law.
+NEAR_ONE = (0.5, 2.0)
+
+
+def relaxation_law(records: Records, rng: np.random.Generator) -> list[Finding]:
+    """Slope b of ln Delta t = a + b C, C being the drop of the layer that relaxes, in nats."""
+    region = Region(*NEAR_ONE)
+
+    def slope(condition: str, run: xr.Dataset) -> Finding:
+        check_size(condition, run)
+        found = relaxation_times(run, "epoch")
+        seen = found.included & (found.censored == OBSERVED)
+        if int(seen.sum()) < LEAST_POINTS or int(seen.any("layer").sum()) < 3:
+            raise InsufficientError(
+                f"{condition}: relaxation is seen to its end in {int(seen.sum())} layers of "
+                f"networks, expected {LEAST_POINTS} or more in 3 networks or more"
+            )
+        law = fit_law(
+            found.time,
+            found["drop"].where(found.included),
+            found.censored,
+            rng,
+            repetitions=RESAMPLES,
+        )
+        low, high = float(law.slope_low), float(law.slope_high)
+        one = of_interval(
+            condition, float(law.slope), low, high, region, "nat-1", run.sizes["member"]
+        )
+        return one.with_note(f"{int(law.points)} points, {int(law.censored)} of them lower bounds")
+
+    return over(records, RELAXATION, region, "nat-1", slope)
+
+
+def depth_law(records: Records, rng: np.random.Generator) -> list[Finding]:
+    """Akaike's criterion of the best other law less that of T = T_0 exp(-c K)."""
+    region, found = Region(low=0.0), []
+    for family in FAMILIES:
+        condition = f"hidden_layers/{family}-1..6, test error {TARGET:.0%}"
+        measure = partial(_against_exponential, condition, family, records, rng, region)
+        one = attempt(measure, condition, region, "1")
+        found.append(one if family == FAMILIES[0] else one.as_control())
+    return found
+
+
+def _against_exponential(
+    condition: str, family: str, records: Records, rng: np.random.Generator, region: Region
+) -> Finding:
+    layers, times, hidden = [], [], []
+    for k in DEPTHS:
+        name = f"hidden_layers/{family}-{k}"
+        if name not in records:
+            raise InsufficientError(f"{name} is not there")
+        passage = first_passage(records[name].error_rate.sel(split="test"), TARGET, "epoch")
+        times.append(passage.time.values)
+        hidden.append(passage.censored.values == RIGHT)
+        layers.append(np.full(len(times[-1]), k))
+    depths, t, late = (np.concatenate(parts) for parts in (layers, times, hidden))
+    if len(np.unique(depths[~late])) < 4:
+        raise InsufficientError(f"{condition}: networks of fewer than 4 depths get there")
+    law = depth_scaling(depths, t, late, rng, repetitions=RESAMPLES)
+    rivals = [name for name in LAWS if name != "exponential"]
+    criterion = law.aic.sel(law=rivals)
+    best = str(criterion.law.values[int(criterion.argmin("law"))])
+    effect = float(criterion.min() - law.aic.sel(law="exponential"))
+    share = float(law.best.sel(law="exponential"))
+    # The law says that time falls with depth; one that rises is another.
+    falls = float(law.coefficient.sel(law="exponential")) > 0
+    smallest = 1 / (1 + RESAMPLES)
+    support = max(1 - share, smallest) if falls else 1.0
+    refute = max(share, smallest)
+    note = f"best other law: {best}; exponential best in {share:.0%} of the resamples"
+    nan = float("nan")
+    return Finding(condition, effect, nan, nan, "1", region, support, refute, len(t), note)
+
+
+def sum_of_exponentials(records: Records, rng: np.random.Generator) -> list[Finding]:
+    """Margin 1 - sum exp(C_k - sum C) of measured compressions, at the last record."""
+    region = Region(low=0.0)
+
+    def margin(condition: str, run: xr.Dataset) -> Finding:
+        check_size(condition, run)
+        found = sum_condition(compression(run).isel(step=-1))
+        note = f"holds in {float(found.holding):.0%} of the networks"
+        return of_members(condition, found.margin, region, "1").with_note(note)
+
+    return over(records, SUMS, region, "1", margin)
