@@ -6,6 +6,7 @@ import pytest
 
 import ibdyn
 from ibdyn.config import RunConfig, ScheduleConfig
+from simulations import reproduce
 
 mpl.use("agg")
 # No deadline for an example: the first of them may compile.
@@ -30,3 +31,11 @@ def config():
 @pytest.fixture(scope="session")
 def run(config):
     return ibdyn.simulate(config, progress=False)
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory):
+    """The folder of `ibdyn reproduce` at its tiny scale: every simulation, and what it printed."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    reproduce.main(["--scale", "smoke", "--out", str(folder)])
+    return folder

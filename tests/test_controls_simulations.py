@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import ibdyn
-from simulations import controls, training_size
+from simulations import controls
 from theory import bounds
 from theory.onset import cross_fitted_drop
 
@@ -17,12 +17,11 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_sizes_are_compared_with_the_bounds_of_their_own_records(tmp_path, capsys):
-    training_size.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    tree = ibdyn.open_sweep(tmp_path / "training_size")
+def test_sizes_are_compared_with_the_bounds_of_their_own_records(reproduced):
+    printed = (reproduced / "training_size.txt").read_text()
+    tree = ibdyn.open_sweep(reproduced / "training_size")
     assert set(tree.children) == {"normal-10", "normal-45", "half-10", "double-10"}
-    rows = read(tmp_path / "training_size.csv")
+    rows = read(reproduced / "training_size.csv")
     run = tree["normal-45"].to_dataset()
     found = bounds.compare({"one": run.isel(step=[-1])}).isel(run=0, estimator=0, epoch=0)
     for row in rows:
@@ -36,17 +35,18 @@ def test_sizes_are_compared_with_the_bounds_of_their_own_records(tmp_path, capsy
         assert name in printed
     for predictor in bounds.PREDICTORS:
         assert predictor in printed
-    assert len(list(tmp_path.glob("training_size-*.png"))) == 2
+    assert len(list(reproduced.glob("training_size-*.png"))) == 2
 
 
-def test_controls_begin_at_the_same_weights_and_are_measured_as_the_theory_does(tmp_path, capsys):
-    controls.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    runs = {name: ibdyn.load(tmp_path / "controls" / f"{name}.nc") for name in controls.variants()}
+def test_controls_begin_at_the_same_weights_and_are_measured_as_the_theory_does(reproduced):
+    printed = (reproduced / "controls.txt").read_text()
+    runs = {
+        name: ibdyn.load(reproduced / "controls" / f"{name}.nc") for name in controls.variants()
+    }
     start = runs["tanh"].parameters.isel(step=0)
     for name in ("relu", "full-batch", "batch-64", "langevin-0", "random-labels"):
         assert np.array_equal(runs[name].parameters.isel(step=0), start), name
-    rows = {row["variant"]: row for row in read(tmp_path / "controls.csv")}
+    rows = {row["variant"]: row for row in read(reproduced / "controls.csv")}
     assert rows.keys() == runs.keys()
     for name in ("tanh", "quantised", "linear"):
         hidden = runs[name].isel(layer=-2, estimator=0)

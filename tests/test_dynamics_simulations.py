@@ -10,15 +10,14 @@ from simulations import diffusion, gradient_phases, hidden_layers
 from theory.relaxation import first_passage
 
 
-def test_depths_are_trained_timed_and_their_laws_asked_for(tmp_path, capsys):
-    hidden_layers.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    tree = ibdyn.open_sweep(tmp_path / "hidden_layers")
+def test_depths_are_trained_timed_and_their_laws_asked_for(reproduced):
+    printed = (reproduced / "hidden_layers.txt").read_text()
+    tree = ibdyn.open_sweep(reproduced / "hidden_layers")
     assert len(tree) == 18
-    with open(tmp_path / "hidden_layers.csv", newline="") as file:
+    with open(reproduced / "hidden_layers.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 18 * len(hidden_layers.TARGETS) * 3
-    run = ibdyn.load(tmp_path / "hidden_layers" / "adam-2.nc")
+    run = ibdyn.load(reproduced / "hidden_layers" / "adam-2.nc")
     found = first_passage(run.error_rate.sel(split="test"), 0.12, along="epoch")
     mine = [
         float(row["epoch"])
@@ -28,7 +27,7 @@ def test_depths_are_trained_timed_and_their_laws_asked_for(tmp_path, capsys):
     assert mine == found.time.values.tolist()
     assert printed.count("measured sum of C") == 3
     assert printed.count("error 5%") == 3
-    assert len(list(tmp_path.glob("hidden_layers-*.png"))) == 3
+    assert len(list(reproduced.glob("hidden_layers-*.png"))) == 3
 
 
 def test_a_known_law_of_depth_is_found_in_its_table():
@@ -43,11 +42,10 @@ def test_a_known_law_of_depth_is_found_in_its_table():
     assert found.law.values[found.aic.values.argmin()] == "sequential"
 
 
-def test_gradient_phases_have_their_transitions_and_variants(tmp_path, capsys):
-    gradient_phases.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
+def test_gradient_phases_have_their_transitions_and_variants(reproduced):
+    printed = (reproduced / "gradient_phases.txt").read_text()
     runs = {
-        name: ibdyn.load(tmp_path / f"gradient_phases-{name}.nc")
+        name: ibdyn.load(reproduced / f"gradient_phases-{name}.nc")
         for name in ("minibatch", "full-batch", "langevin", "stored")
     }
     first = runs["minibatch"].parameters.isel(step=0)
@@ -60,15 +58,14 @@ def test_gradient_phases_have_their_transitions_and_variants(tmp_path, capsys):
     assert gradient_phases.mean_temperature(runs["full-batch"]) == 0
     assert printed.count("relaxation, ") == 2
     assert printed.count("exp(sum C) >= sum exp(C) holds in") == 2
-    assert len(list(tmp_path.glob("gradient_phases-*.png"))) == 2
+    assert len(list(reproduced.glob("gradient_phases-*.png"))) == 2
 
 
-def test_a_cloud_is_held_against_the_landscape_at_its_fork(tmp_path, capsys):
-    diffusion.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
+def test_a_cloud_is_held_against_the_landscape_at_its_fork(reproduced):
+    printed = (reproduced / "diffusion.txt").read_text()
     assert "within the 95 % interval of reshuffled" in printed
-    source = ibdyn.load(tmp_path / "diffusion-source.nc")
-    fork = ibdyn.load(tmp_path / "diffusion-sgd.nc")
+    source = ibdyn.load(reproduced / "diffusion-source.nc")
+    fork = ibdyn.load(reproduced / "diffusion-sgd.nc")
     landscape = diffusion.landscape_of(source, int(source.step[-1]))
     assert landscape.basis.T @ landscape.basis == pytest.approx(np.eye(294), abs=1e-10)
     # The trace of the covariance of the weights' gradients is in the record, layer by layer.
@@ -76,7 +73,7 @@ def test_a_cloud_is_held_against_the_landscape_at_its_fork(tmp_path, capsys):
     plain = landscape.basis @ landscape.noise @ landscape.basis.T
     recorded = float((source.gradient_spread.isel(step=-1) ** 2).sum())
     assert np.trace(plain[np.ix_(weights, weights)]) == pytest.approx(recorded, rel=1e-5)
-    with open(tmp_path / "diffusion.csv", newline="") as file:
+    with open(reproduced / "diffusion.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     last = [row for row in rows if row["fork"] == "sgd" and row["direction"] == "1st"][-1]
     theta = fork.parameters.isel(step=-1).transpose("member", "parameter").values
@@ -84,4 +81,4 @@ def test_a_cloud_is_held_against_the_landscape_at_its_fork(tmp_path, capsys):
     assert float(last["variance"]) == pytest.approx(along.var(ddof=1), rel=1e-9)
     # After one epoch of a quadratic loss the first rows are the theory's own.
     assert float(last["reshuffled"]) < float(last["drawn anew"]) * 1.1
-    assert (tmp_path / "diffusion.png").stat().st_size > 10_000
+    assert (reproduced / "diffusion.png").stat().st_size > 10_000

@@ -10,7 +10,6 @@ from ibdyn.presets import preset
 from simulations import (
     bottleneck_limit,
     estimators,
-    information_plane,
     markov_chain,
     stored_result,
 )
@@ -19,21 +18,19 @@ from theory import bottleneck, markov
 MEASURED = ("input", "label")
 
 
-def test_the_information_plane_writes_its_record_and_figures(tmp_path, capsys):
-    information_plane.main(["--scale", "smoke", "--out", str(tmp_path)])
-    run = ibdyn.load(tmp_path / "information_plane.nc")
+def test_the_information_plane_writes_its_record_and_figures(reproduced):
+    run = ibdyn.load(reproduced / "information_plane.nc")
     assert run.sizes["member"] == 4
     assert "python -m simulations.information_plane --scale smoke" in run.attrs["history"]
-    assert len(list(tmp_path.glob("information_plane-*.png"))) == 5
-    printed = capsys.readouterr().out
+    assert len(list(reproduced.glob("information_plane-*.png"))) == 5
+    printed = (reproduced / "information_plane.txt").read_text()
     value = float(run.information_input.isel(step=-1, estimator=0, layer=-1).mean())
     assert f"{value:.3f} +-" in printed
 
 
-def test_estimators_are_compared_with_the_truth_and_with_each_other(tmp_path, capsys):
-    estimators.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    with open(tmp_path / "known_answers.csv", newline="") as file:
+def test_estimators_are_compared_with_the_truth_and_with_each_other(reproduced):
+    printed = (reproduced / "estimators.txt").read_text()
+    with open(reproduced / "known_answers.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["case"] for row in rows}) == 6
     for row in rows:
@@ -43,18 +40,19 @@ def test_estimators_are_compared_with_the_truth_and_with_each_other(tmp_path, ca
         elif row["estimator"].startswith("pairwise"):
             above = float(row["estimate"]) > float(row["truth"])
             assert above == (row["kind"] == "upper bound")
-    run = ibdyn.load(tmp_path / "estimators.nc")
+    run = ibdyn.load(reproduced / "estimators.nc")
     assert tuple(run.estimator.values) == estimators.ESTIMATORS
     for name in ("known_answers.png", "estimators.png"):
-        assert (tmp_path / name).stat().st_size > 10_000
+        assert (reproduced / name).stat().st_size > 10_000
     for name in estimators.ESTIMATORS:
         assert name in printed
 
 
-def test_the_markov_chain_of_exact_states_is_one_and_of_cells_is_drawn_in_red(tmp_path, capsys):
-    markov_chain.main(["--scale", "smoke", "--out", str(tmp_path)])
-    assert "binned-range-30, epoch 20" in capsys.readouterr().out
-    run = ibdyn.load(tmp_path / "markov_chain.nc")
+def test_the_markov_chain_of_exact_states_is_one_and_of_cells_is_drawn_in_red(
+    reproduced, tmp_path, capsys
+):
+    assert "binned-range-30, epoch 20" in (reproduced / "markov_chain.txt").read_text()
+    run = ibdyn.load(reproduced / "markov_chain.nc")
     step = int(run.step[0])
     chains = {name: markov_chain.chain_of(run, step, name) for name in markov_chain.ESTIMATORS}
     figure = markov_chain.draw(run, step, chains)
@@ -67,20 +65,19 @@ def test_the_markov_chain_of_exact_states_is_one_and_of_cells_is_drawn_in_red(tm
         assert len(red) == expected
         assert (expected == 0) or name != "exact"
     markov_chain.main(
-        ["--record", str(tmp_path / "markov_chain.nc"), "--epoch", "0", "--out", str(tmp_path)]
+        ["--record", str(reproduced / "markov_chain.nc"), "--epoch", "0", "--out", str(tmp_path)]
     )
     assert "exact, epoch 0" in capsys.readouterr().out
 
 
-def test_layers_are_held_against_the_bottleneck_limit_with_their_controls(tmp_path, capsys):
-    bottleneck_limit.main(["--scale", "smoke", "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
+def test_layers_are_held_against_the_bottleneck_limit_with_their_controls(reproduced):
+    printed = (reproduced / "bottleneck_limit.txt").read_text()
     for control in ("trained, epoch 20", "untrained, epoch 0", "random labels, epoch 20"):
         assert control in printed
     assert printed.count("Delta C") == 3
-    assert (tmp_path / "bottleneck_limit.png").stat().st_size > 10_000
-    run = ibdyn.load(tmp_path / "bottleneck_limit.nc")
-    shuffled = ibdyn.load(tmp_path / "bottleneck_limit-random.nc")
+    assert (reproduced / "bottleneck_limit.png").stat().st_size > 10_000
+    run = ibdyn.load(reproduced / "bottleneck_limit.nc")
+    shuffled = ibdyn.load(reproduced / "bottleneck_limit-random.nc")
     curve = bottleneck.curve(bottleneck_limit.joint_of(run), [1.1, 2, 50])
     again = bottleneck.curve(bottleneck_limit.joint_of(shuffled), [1.1, 2, 50])
     assert np.allclose(curve.information_label, again.information_label, atol=1e-5)
