@@ -100,7 +100,13 @@ def saturation(holds, rng):
     t = np.log(EPOCHS / breaks)
     line = np.where(t > 0, -1.2 * t, -0.1 * t)
     loss = np.exp(line + 0.05 * rng.standard_normal((MEMBERS, len(t))))
-    variables = {"information_input": layered(path(rng, 2.0)), "loss": both(loss, loss)}
+    error = np.broadcast_to(np.where(breaks > EPOCHS, 0.5, 0.05), loss.shape)
+    information = layered(path(rng, 2.0))
+    variables = {
+        "information_input": information,
+        "loss": both(loss, loss),
+        "error_rate": both(error, error),
+    }
     return {REFERENCE: run_of(variables)}
 
 

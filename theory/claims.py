@@ -154,8 +154,8 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {found.condition} | {_effect(found)} | {one_verdict(found)} | {found.members} | "
-            f"{found.note} |"
+            f"| {found.condition} | {'' if np.isnan(found.effect) else _effect(found)} | "
+            f"{one_verdict(found)} | {found.members} | {found.note} |"
             for found in controls
         ]
         lines.append("")
