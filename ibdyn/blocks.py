@@ -101,19 +101,32 @@ def keep(block: Block, content: bytes) -> None:
 
 
 def join(target: Path) -> None:
-    """Put the blocks of a record together, and delete them once it is safely on the disk."""
+    """Put the blocks of a record together, and delete them once it is safely on the disk.
+
+    Raises ValueError where they are not of one run: a task's file, say, changed between them.
+    """
+    parts = [storage.load(path) for path in sorted(folder_of(target).glob("*.nc"))]
+    try:
+        run = joined(parts)
+    except ValueError as error:
+        raise ValueError(
+            f"the blocks in {folder_of(target)} are not of one run, delete them to begin anew: "
+            f"{error}"
+        ) from error
+    storage.save(run, target)
+    remove(target)
+
+
+def remove(target: Path) -> None:
+    """Delete the blocks of a record, if there are any."""
     folder = folder_of(target)
-    parts = [storage.load(path) for path in sorted(folder.glob("*.nc"))]
-    storage.save(joined(parts), target)
-    shutil.rmtree(folder)
-    storage.flush(target.parent)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+        storage.flush(folder.parent)
 
 
 def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """One record of records that have other members and are the same in everything else.
-
-    Raises ValueError where they are not: a task's file, say, that changed between two blocks.
-    """
+    """One record of records that have other members; ValueError if they differ in more."""
     same = [part.drop_attrs(deep=False).assign_attrs(_shared(part)) for part in parts]
     run = xr.concat(
         same,

@@ -50,7 +50,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         return 0
     except pydantic.ValidationError as error:
         message = explain(error)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         message = str(error)
     except KeyboardInterrupt as error:
         print(f"ibdyn: {error or 'interrupted'}", file=sys.stderr)

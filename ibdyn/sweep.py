@@ -5,7 +5,6 @@ configuration that is done, and a folder ``NAME.blocks`` for one that is under w
 """
 
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -107,7 +106,7 @@ def _left(targets: Mapping[Path, Any], size: int | None, *, shown: bool) -> dict
     for target, config in targets.items():
         if target.is_file():
             # Its blocks may have outlived a kill between the record and their end.
-            shutil.rmtree(blocks.folder_of(target), ignore_errors=True)
+            blocks.remove(target)
             kept += config.members
             continue
         done = blocks.finished(target, notes)

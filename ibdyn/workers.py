@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ def there(client: "Client", task: Task, blocks: Iterable[Block], command: str) -
     whatever their number. Raises ConnectionError when the scheduler is lost.
     """
     from distributed import as_completed
+    from distributed.comm import CommClosedError
 
     waiting = iter(blocks)
     running: dict[Future, Block] = {}
@@ -54,14 +56,26 @@ def there(client: "Client", task: Task, blocks: Iterable[Block], command: str) -
     try:
         hand_out()
         for future in done:
-            block = running.pop(future)
-            if future.status not in ("finished", "error"):
-                raise ConnectionError(f"the scheduler {client.scheduler.address} was lost")
-            yield block, future.result() if future.status == "finished" else future.exception()
+            if future.status == "pending":
+                # Done, but lost with its worker before it was fetched.
+                done.add(future)
+                continue
+            yield running.pop(future), _result(future)
             future.release()
             hand_out()
+    except (CommClosedError, CancelledError) as error:
+        raise ConnectionError("the scheduler was lost, what was finished is kept") from error
     finally:
         client.cancel(list(running))
+
+
+def _result(future: "Future") -> bytes | Exception:
+    try:
+        return future.result()
+    except CancelledError:
+        raise
+    except Exception as error:
+        return error
 
 
 def _alone(task: Task, config: str, members: list[int], command: str) -> bytes:
@@ -127,7 +141,7 @@ def local(workers: int) -> "Iterator[Client]":
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             security=Security.temporary(),
             env=ONE_THREAD,
         ) as cluster,
