@@ -161,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cost_of_joins(PAPER, 32, 4)
     cost_of_joins(PAPER, 32, 16)
     cost_of_joins(SMALL, 32, 16)
+    cost_of_joins({**PAPER, "schedule": {"count": 100, "extra": ()}}, 100, 4)
     whole_sweep(options.configs, options.workers)
 
 

@@ -100,8 +100,8 @@ def _arguments(block: Block, command: str) -> tuple[str, list[int], str]:
 def connected(scheduler: str | None, local_workers: int | None) -> "Iterator[Client | None]":
     """The client of a running ``scheduler``, or of a new cluster on this machine; None for neither.
 
-    Raises ValueError for both or no number of workers, ImportError without Dask, and OSError where
-    no scheduler answers.
+    Raises ValueError for both, for no number of workers and for an encrypted scheduler without
+    certificates, ImportError without Dask, and OSError where no scheduler answers.
     """
     if scheduler is not None and local_workers is not None:
         raise ValueError("a scheduler and local workers are both given, expected one of them")
@@ -115,7 +115,12 @@ def connected(scheduler: str | None, local_workers: int | None) -> "Iterator[Cli
             _import_distributed()
             from distributed import Client
 
-            yield stack.enter_context(Client(scheduler))
+            try:
+                client = Client(scheduler)
+            except TypeError as error:
+                # What Dask raises for tls:// without a certificate.
+                raise ValueError(f"scheduler {scheduler}: {error}") from error
+            yield stack.enter_context(client)
 
 
 @contextmanager

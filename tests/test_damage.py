@@ -1,4 +1,4 @@
-"""A hundred damaged files, a thousand when slow: each is the record that was saved, or is named as what it is."""
+"""Damaged files, a hundred or a thousand: each is the record that was saved, or named as bad."""
 
 import json
 import subprocess

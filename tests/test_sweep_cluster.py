@@ -150,7 +150,9 @@ def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, capsys):
     arguments = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out")]
     with dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}):
         assert main([*arguments, "--scheduler", "tcp://127.0.0.1:9"]) == 2
-    assert "tcp://127.0.0.1:9" in capsys.readouterr().err
+        assert "tcp://127.0.0.1:9" in capsys.readouterr().err
+        assert main([*arguments, "--scheduler", "tls://127.0.0.1:9"]) == 2
+        assert "tls://127.0.0.1:9: TLS expects" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
