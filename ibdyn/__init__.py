@@ -3,8 +3,9 @@
 `simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset;
 `simulate_to` does so to a file and loses nothing when it is stopped, `resume` goes on, and
 `simulate_once` does whichever of these is left; `save` and `load` keep records as NetCDF; `cells`,
-`decisions` and `measure` look again at a record's networks, `fork` trains one on in many replicas.
-What needs torch is imported when it is first used.
+`decisions` and `measure` look again at a record's networks, `fork` trains one on in many replicas;
+`run_sweep` trains all configurations of a `Sweep`, here or on a cluster, and `open_sweep` opens
+their records. What needs torch is imported when it is first used.
 """
 
 from importlib import import_module
@@ -14,14 +15,16 @@ if TYPE_CHECKING:
     from . import figures, presets, tasks
     from .config import RunConfig
     from .forks import fork
+    from .grids import Sweep
     from .replay import cells, decisions, measure
     from .resumption import resume, simulate_once, simulate_to
     from .simulation import simulate
     from .storage import load, save
-    from .sweep import open_sweep
+    from .sweep import open_sweep, run_sweep
 
 __all__ = [
     "RunConfig",
+    "Sweep",
     "cells",
     "decisions",
     "figures",
@@ -31,6 +34,7 @@ __all__ = [
     "open_sweep",
     "presets",
     "resume",
+    "run_sweep",
     "save",
     "simulate",
     "simulate_once",
@@ -40,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "RunConfig": "config",
+    "Sweep": "grids",
     "cells": "replay",
     "decisions": "replay",
     "fork": "forks",
@@ -47,6 +52,7 @@ _HOMES = {
     "measure": "replay",
     "open_sweep": "sweep",
     "resume": "resumption",
+    "run_sweep": "sweep",
     "save": "storage",
     "simulate": "simulation",
     "simulate_once": "resumption",

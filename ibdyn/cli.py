@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "simulate": "train an ensemble and write its record",
+    "sweep": "train the configurations of a grid, here or on a cluster",
     "resume": "go on with an unfinished run from its last checkpoint",
     "verify": "say what files are, and whether they are as they were written",
     "measure": "add estimators to a record, without training again",

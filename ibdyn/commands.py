@@ -51,7 +51,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         return 0
     except pydantic.ValidationError as error:
         message = explain(error)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         message = str(error)
     except KeyboardInterrupt as error:
         print(f"ibdyn: {error or 'interrupted'}", file=sys.stderr)
@@ -100,6 +100,42 @@ def resume(arguments: list[str]) -> None:
         print(output.describe(record))
 
     tyro.cli(parse, args=arguments, prog="ibdyn resume")
+
+
+def sweep(arguments: list[str]) -> None:
+    """Train the configurations of a grid."""
+
+    def parse(
+        file: File,
+        out: Path,
+        scheduler: str | None = None,
+        local_workers: int | None = None,
+        force: bool = False,
+    ) -> None:
+        """Train the configurations of a grid, a record for each; the same command goes on.
+
+        In this process, unless a Dask cluster is given: workers on this machine, or a scheduler
+        that is running.
+
+        Args:
+            file: TOML file of configuration fields, with a table [grid] of fields and their values,
+                and maybe a preset and a block (the number of members that are trained together).
+            out: Folder for the records, as NAME.nc.
+            scheduler: Address of a Dask scheduler, such as tls://host:8786.
+            local_workers: Number of worker processes to start on this machine.
+            force: Try a sweep that needs more memory or disk than is free.
+        """
+        from .grids import Sweep
+        from .sweep import run_sweep
+        from .workers import connected
+
+        grid = Sweep.from_toml(file.read_text())
+        command = shlex.join(["ibdyn", "sweep", *arguments])
+        with connected(scheduler, local_workers) as client:
+            run_sweep(grid, out, client=client, force=force, command=command)
+        print(f"wrote {len(grid.configs)} records to {out}")
+
+    tyro.cli(parse, args=arguments, prog="ibdyn sweep")
 
 
 def verify(arguments: list[str]) -> None:
@@ -253,6 +289,7 @@ def list_presets(arguments: list[str]) -> None:
 
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "simulate": simulate,
+    "sweep": sweep,
     "resume": resume,
     "verify": verify,
     "measure": measure,

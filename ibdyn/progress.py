@@ -10,18 +10,18 @@ SECONDS = 30
 
 
 class Progress:
-    """Shows epoch, rate, time left and training loss while ``shown``."""
+    """Shows how many units of ``total`` are done, rate and time left while ``shown``."""
 
-    def __init__(self, epochs: int, *, shown: bool) -> None:
+    def __init__(self, total: int, *, shown: bool, unit: str = "epoch") -> None:
         terminal = sys.stderr.isatty()
         self.bar = tqdm(
-            total=epochs, unit="epoch", disable=not (shown and terminal), dynamic_ncols=True
+            total=total, unit=unit, disable=not (shown and terminal), dynamic_ncols=True
         )
-        self.epochs = epochs
+        self.total, self.unit = total, unit
         self.lines = shown and not terminal
         self.said = time.monotonic()
         self.begun: tuple[int, float] | None = None
-        self.loss = float("nan")
+        self.loss = ""
 
     def __enter__(self) -> "Progress":
         return self
@@ -34,21 +34,19 @@ class Progress:
     ) -> None:
         self.bar.close()
 
-    def at(self, epoch: int, loss: float | None = None) -> None:
-        """The run has reached ``epoch``, maybe with a new mean training loss in nats."""
-        self.loss = self.loss if loss is None else loss
-        self.bar.set_postfix_str(f"loss {self.loss:.4f} nat", refresh=False)
-        self.bar.update(epoch - self.bar.n if not self.bar.disable else 0)
+    def at(self, done: int, loss: float | None = None) -> None:
+        """So many are ``done``, maybe with a new mean training loss in nats."""
+        self.loss = self.loss if loss is None else f"loss {loss:.4f} nat"
+        self.bar.set_postfix_str(self.loss, refresh=False)
+        self.bar.update(done - self.bar.n if not self.bar.disable else 0)
         now = time.monotonic()
         if self.begun is None:
-            # The first epochs wait for compilation: rates count from after it.
-            self.begun = (epoch, now) if epoch else None
+            # The first wait for compilation: rates count from after it.
+            self.begun = (done, now) if done else None
         elif self.lines and now - self.said >= SECONDS:
             self.said = now
-            rate = (epoch - self.begun[0]) / (now - self.begun[1])
-            left = tqdm.format_interval((self.epochs - epoch) / rate)
-            print(
-                f"epoch {epoch} of {self.epochs}, {rate:.1f} epochs/s, {left} left, "
-                f"loss {self.loss:.4f} nat",
-                file=sys.stderr,
-            )
+            rate = (done - self.begun[0]) / (now - self.begun[1])
+            left = tqdm.format_interval((self.total - done) / rate)
+            parts = [f"{self.unit} {done} of {self.total}", f"{rate:.1f} {self.unit}s/s"]
+            parts += [f"{left} left", *filter(None, [self.loss])]
+            print(", ".join(parts), file=sys.stderr)

@@ -21,7 +21,8 @@ class Recorder:
     """Collects the measured arrays of an ensemble, step by step.
 
     ``steps`` are those that the run means to record. Parameters are kept at all of them while
-    they fit `PARAMETER_BYTES`, else at every n-th and the last.
+    those of the whole configuration fit `PARAMETER_BYTES`, else at every n-th and the last: the
+    same for some of its members as for all.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Recorder:
     ) -> None:
         self.ensemble = ensemble
         self.estimators = list(estimators)
-        size = len(steps) * len(ensemble.members) * ensemble.initial[0].nbytes
+        size = len(steps) * ensemble.config.members * ensemble.initial[0].nbytes
         self.stride = max(1, -(-size // PARAMETER_BYTES))
         self.wanted = frozenset(steps)
         self.kept = {*steps[:: self.stride], steps[-1]}

@@ -3,16 +3,38 @@
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from . import probes
-from .config import RunConfig
+from .config import InitConfig, RunConfig
 from .ensemble import Ensemble, prepare
 from .simulation import engine_of, recorded_steps
 
 MIB = 2**20
 # What is loaded before any array: measured, with the compiled functions.
 BASE = {"kernel": 300 * MIB, "torch": 550 * MIB}
+
+
+# What the libraries add to a file, however small its arrays: measured.
+FILE = 160 * 1024
+# Numbers that no array's size depends on, at any values.
+SIZELESS = {
+    "seed": 0,
+    "learning_rate": 1.0,
+    "momentum": 0.0,
+    "temperature": 0.0,
+    "weight_decay": 0.0,
+    "init": InitConfig(),
+}
+
+
+class Workers(NamedTuple):
+    """Workers of a cluster: bytes that each may take, None if unknown, and how many run here."""
+
+    memory: int | None
+    here: int
 
 
 class NotEnoughError(ValueError):
@@ -27,14 +49,57 @@ def check(config: RunConfig, path: Path, *, force: bool, shown: bool) -> None:
     one, members = prepare(config, [0]), config.members
     needs = {"memory": memory_needed(one, members), "disk": disk_needed(one, members)}
     free = {"memory": memory_free(), "disk": shutil.disk_usage(path.parent).free}
+    hold("run", needs, free, force=force, shown=shown)
+
+
+def check_sweep(
+    configs: Sequence[RunConfig],
+    block: int | None,
+    folder: Path,
+    *,
+    workers: Workers | None,
+    force: bool,
+    shown: bool,
+) -> None:
+    """As `check`, for a sweep of ``configs`` in blocks of members on ``workers``, or here.
+
+    Memory is that of the largest block and of the largest join, disk that of all records.
+    Configurations that differ in the numbers of `SIZELESS` alone are measured once.
+    """
+    sizes: dict[str, tuple[int, int, int]] = {}
+    training = joining = disk = 0
+    for config in configs:
+        key = config.model_copy(update=SIZELESS).to_json()
+        if key not in sizes:
+            one, members = prepare(config, [0]), config.members
+            together = min(block or members, members)
+            record = record_size(one, members)
+            joined = BASE["kernel"] + 3 * record * (together < members)
+            sizes[key] = memory_needed(one, together), joined, record + FILE
+        for_block, joined, record = sizes[key]
+        training, joining = max(training, for_block), max(joining, joined)
+        disk += record
+    if workers is None:
+        needs, free = {"memory": max(training, joining)}, {"memory": memory_free()}
+    else:
+        needs = {"memory of a worker": training, "memory": joining + workers.here * training}
+        free = {"memory of a worker": workers.memory, "memory": memory_free()}
+    free["disk"] = shutil.disk_usage(folder).free
+    hold("sweep", {**needs, "disk": disk}, free, force=force, shown=shown)
+
+
+def hold(
+    what: str, needs: dict[str, int], free: dict[str, int | None], *, force: bool, shown: bool
+) -> None:
+    """Say what ``what`` needs and what is free; `NotEnoughError` for too little without force."""
     if shown:
         print("ibdyn: needs about", _table(needs, free), file=sys.stderr)
     for name, need in needs.items():
         available = free[name]
         if available is not None and need > available and not force:
             raise NotEnoughError(
-                f"{name}: the run needs about {need / MIB:.0f} MiB, {available / MIB:.0f} MiB are "
-                "free; --force tries all the same"
+                f"{name}: the {what} needs about {need / MIB:.0f} MiB, {available / MIB:.0f} MiB "
+                "are free; --force tries all the same"
             )
 
 

@@ -74,7 +74,7 @@ def begin(folder: Path, header: Entry) -> Work:
     Raises FileExistsError for a folder that holds a run, which is never overwritten.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _lock(folder)
+    lock = locked(folder)
     if (folder / MANIFEST).exists():
         os.close(lock)
         raise FileExistsError(
@@ -99,7 +99,7 @@ def reopen(folder: Path) -> Work:
             if target.is_file()
             else f"{folder} holds no unfinished run, there is nothing to resume"
         )
-    lock = _lock(folder)
+    lock = locked(folder)
     try:
         return Work(folder, read_manifest(folder), lock)
     except BaseException:
@@ -107,7 +107,7 @@ def reopen(folder: Path) -> Work:
         raise
 
 
-def _lock(folder: Path) -> int:
+def locked(folder: Path) -> int:
     """A handle that keeps others out; the system lets go of it when the process ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:

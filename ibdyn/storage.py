@@ -4,8 +4,8 @@ import hashlib
 import os
 import platform
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -114,7 +114,21 @@ def load(path: str | Path) -> xr.Dataset:
     no record, of another schema version, or changed since it was written.
     """
     path = Path(path)
-    run = _open(path)
+    run = _record(_open(path), path)
+    _check(run, path)
+    return run
+
+
+def lazy(path: Path, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
+    """Open a record whose values are read when they are looked at, so its hash is not compared.
+
+    With ``chunks`` they are Dask arrays. Raises as `load` does, but for a change in the values.
+    """
+    return _record(_open(path, lazily=True, chunks=chunks), path)
+
+
+def _record(run: xr.Dataset, path: Path) -> xr.Dataset:
+    """The same, if it is a record that keeps the schema; else RecordError."""
     if KIND in run.attrs:
         raise RecordError(f"{path} is no record, but a {run.attrs[KIND]}")
     found = run.attrs.get("schema_version")
@@ -126,7 +140,6 @@ def load(path: str | Path) -> xr.Dataset:
         schema.validate(run)
     except (ValueError, TypeError) as error:
         raise RecordError(f"{path} does not keep the record's schema: {error}") from error
-    _check(run, path)
     return run
 
 
@@ -139,8 +152,10 @@ def read(path: Path, kind: str) -> xr.Dataset:
     return data
 
 
-def _open(path: Path) -> xr.Dataset:
-    """What a file of ours holds, in memory; its hash is not yet compared."""
+def _open(
+    path: Path, *, lazily: bool = False, chunks: Mapping[str, int] | None = None
+) -> xr.Dataset:
+    """What a file of ours holds, in memory unless ``lazily``; its hash is not yet compared."""
     if not path.is_file():
         what = "is a folder, expected a file" if path.is_dir() else "does not exist"
         partial = path.with_name(path.name + PARTIAL)
@@ -148,12 +163,18 @@ def _open(path: Path) -> xr.Dataset:
             what += f"; {partial} is its unfinished run: ibdyn resume {path}"
         raise FileNotFoundError(f"record {path} {what}")
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as file:
-            if HASH not in file.attrs:
+        with ExitStack() as stack:
+            data = stack.enter_context(
+                xr.open_dataset(path, engine="netcdf4", decode_times=False, chunks=chunks)
+            )
+            if HASH not in data.attrs:
                 raise RecordError(f"{path} is NetCDF but no ibdyn record: it has no {HASH}")
-            if file.nbytes > LARGEST_BYTES:
-                raise RecordError(f"{path} declares {file.nbytes} bytes, more than {LARGEST_BYTES}")
-            data = file.load()
+            if lazily:
+                stack.pop_all()
+            elif data.nbytes > LARGEST_BYTES:
+                raise RecordError(f"{path} declares {data.nbytes} bytes, more than {LARGEST_BYTES}")
+            else:
+                data.load()
     except RecordError:
         raise
     except Exception as error:

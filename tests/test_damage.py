@@ -1,4 +1,4 @@
-"""A hundred damaged files: each is the record that was saved, or is named as what it is."""
+"""Damaged files, a hundred or a thousand: each is the record that was saved, or named as bad."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ READ_DAMAGED = """
     folder = Path(sys.argv[1])
     good, rng = (folder / "good.nc").read_bytes(), np.random.default_rng(int(sys.argv[2]))
     record, told = ibdyn.load(folder / "good.nc"), []
-    for number in range(100):
+    for number in range(int(sys.argv[3])):
         damaged = bytearray(good)
         place = int(rng.integers(len(good)))
         if number % 4 == 0:
@@ -48,11 +48,12 @@ READ_DAMAGED = """
 """
 
 
-def test_a_hundred_damaged_files_are_each_the_record_or_an_error_that_says_so(run, tmp_path):
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_damaged_files_are_each_the_record_or_an_error_that_says_so(run, tmp_path, count):
     ibdyn.save(run, tmp_path / "good.nc")
     seed = str(np.random.SeedSequence().entropy % 2**32)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(READ_DAMAGED), str(tmp_path), seed],
+        [sys.executable, "-c", textwrap.dedent(READ_DAMAGED), str(tmp_path), seed, str(count)],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -60,7 +61,7 @@ def test_a_hundred_damaged_files_are_each_the_record_or_an_error_that_says_so(ru
     )
     assert done.returncode == 0, (seed, done.stderr)
     told = json.loads(done.stdout)
-    assert len(told) == 100
+    assert len(told) == count
     assert "WRONG" not in told, seed
     for number, one in enumerate(told):
         assert one == "same" or f"{number}.nc" in one, (seed, one)
