@@ -10,6 +10,8 @@ COMMANDS = {
     "measure": "add estimators to a record, without training again",
     "info": "say what a record holds",
     "plot": "draw the figures of a record",
+    "animate": "draw the information plane of a record in time, as a GIF",
+    "report": "make one page of a folder of records, to look at in a browser",
     "presets": "list the published experiments, or say where one's settings come from",
 }
 
