@@ -20,6 +20,8 @@ def read(path: Path) -> list[Row]:
             rows = [{str(k): _text(v) for k, v in row.items()} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from error
+    columns = dict.fromkeys(column for row in rows for column in row)
+    rows = [{column: row.get(column, "") for column in columns} for row in rows]
     return sorted(rows, key=lambda row: _order(row.get("claim", "")))
 
 

@@ -1,5 +1,7 @@
 """The information plane as a GIF: frames are recorded steps."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,7 +28,7 @@ def test_every_recorded_step_is_a_frame_of_its_own(run, tmp_path, capsys):
     assert len(pictures) == run.sizes["step"] == 6
     # Not only titles differ: below them, points and paths have moved.
     below = [picture[picture.shape[0] // 10 :] for picture in pictures]
-    assert all((a != b).any() for a, b in zip(below, below[1:], strict=False))
+    assert all((a != b).any() for a, b in pairwise(below))
     with Image.open(out) as picture:
         assert picture.info["duration"] == 200
 

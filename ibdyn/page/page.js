@@ -110,13 +110,13 @@
 
   function choose(place) {
     stop();
-    const before = record && record.epochs[frame];
+    const before = record && frame < record.epochs.length - 1 ? record.epochs[frame] : Infinity;
     const [oldName, oldQuantity] = record ? [record.estimators[estimator].name, record.curves[quantity].title] : [];
     record = open(place);
     const last = record.epochs.length - 1;
     estimator = Math.max(0, record.estimators.findIndex((one) => one.name === oldName));
     quantity = Math.max(0, record.curves.findIndex((one) => one.title === oldQuantity));
-    frame = before === undefined ? last : nearest(before);
+    frame = before === Infinity ? last : nearest(before);
     layers = new Set(record.layers.keys());
     members = new Set(record.members.keys());
     fill($("estimator"), record.estimators.map((one) => one.name));
