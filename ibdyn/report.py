@@ -18,9 +18,9 @@ import xarray as xr
 from . import output, report_claims, report_figures, storage
 
 # Records are thinned to the first of these numbers of steps at which they fit.
-FRAMES = (100, 70, 50, 35, 25, 16, 10)
+FRAMES = (100, 80, 65, 50, 40, 30, 20, 10)
 LARGEST_PAGE = 8 * 2**20
-LARGEST_RECORDS = 2_800_000
+LARGEST_RECORDS = 3_100_000
 CLAIMS = "claims.csv"
 # Where a policy of content allows scripts, it does so by their hash: no other can ever run.
 POLICY = (
@@ -75,13 +75,13 @@ def write(folder: str | Path, out: str | Path, *, command: str = "ibdyn.report")
     """Write the page of a folder to ``out``; what was found and left out is returned.
 
     Plotly is part of the page, nothing is loaded from elsewhere. Raises OSError, before any work,
-    where ``out`` cannot be written, ImportError without Plotly, and what `collect` and `page` do.
+    where ``out`` cannot be written, ImportError without Plotly, and what `collect` and `render` do.
     """
     out = Path(out)
     output.check_writable(out)
     script = plotly_script()
     found = collect(folder)
-    text = page(found, script, home=out.parent, command=command)
+    text = render(found, script, home=out.parent, command=command)
     with storage.replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return found
@@ -98,7 +98,7 @@ def plotly_script() -> str:
     return str(get_plotlyjs())
 
 
-def page(found: Folder, script: str, *, home: Path, command: str) -> str:
+def render(found: Folder, script: str, *, home: Path, command: str) -> str:
     """The page as HTML; pictures that it has no room for are links from the folder ``home``.
 
     Raises ValueError for records that are too large for a page even if few steps are shown.

@@ -1,7 +1,8 @@
 """A record as the page of `ibdyn.report` draws it: plain values, numbers packed, nothing measured.
 
-Arrays are float32 (flags are bytes), little-endian, in base64; their shapes are those of the lists
-beside them, in the order estimator, member, step, layer.
+Arrays are little-endian, in base64; their shapes are those of the lists beside them, in the order
+estimator, member, step, layer. Means and intervals are float32, flags bits, and points of members
+16-bit fractions of the range of their estimator and layer.
 """
 
 import base64
@@ -39,6 +40,9 @@ NEEDED = (
     "resolution",
 )
 ATTRIBUTES = ("title", "config", "task_information", "batch_size", "train_size")
+# Fractions of a range, of which one stands for NaN.
+LEVELS = 2**16 - 2
+NAN = 2**16 - 1
 # plotly's names of the markers of `ibdyn.marks`.
 SYMBOLS = {
     "o": "circle",
@@ -103,9 +107,9 @@ def packed(name: str, run: xr.Dataset, most: int) -> dict[str, object]:
         "layers": _layers(run),
         "estimators": _estimators(run),
         "points": {
-            "input": _base64(shown.information_input),
-            "label": _base64(shown.information_label),
-            "resolved": _base64(shown.resolved == 1, "u1"),
+            "input": _fractions(shown.information_input),
+            "label": _fractions(shown.information_label),
+            "resolved": _text(np.packbits(_ordered(shown.resolved == 1))),
         },
         "means": {
             axis: _interval(mean_interval(shown[variable]))
@@ -215,13 +219,32 @@ def _layer_lines(values: xr.DataArray, kind: str, dash: str) -> list[dict[str, o
 
 
 def _interval(interval: xr.Dataset) -> dict[str, object]:
-    return {str(name): _base64(interval[name]) for name in ("mean", "low", "high")}
+    return {str(name): _floats(interval[name]) for name in ("mean", "low", "high")}
 
 
-def _base64(values: xr.DataArray, dtype: str = "<f4") -> str:
+def _fractions(values: xr.DataArray) -> dict[str, str]:
+    """Values as low + fraction / `LEVELS` (high - low), ends being those of estimator and layer."""
+    low = values.min(("member", "step")).fillna(0)
+    span = values.max(("member", "step")).fillna(0) - low
+    fractions = (LEVELS * (values - low) / span.where(span > 0, 1)).round().fillna(NAN)
+    return {
+        "low": _floats(low),
+        "span": _floats(span),
+        "fractions": _text(_ordered(fractions).astype("<u2")),
+    }
+
+
+def _floats(values: xr.DataArray) -> str:
+    return _text(_ordered(values).astype("<f4"))
+
+
+def _ordered(values: xr.DataArray) -> NDArray:
     order = [d for d in ("estimator", "member", "step", "layer") if d in values.dims]
-    numbers = values.transpose(*order).values.astype(dtype)
-    return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode("ascii")
+    return np.ascontiguousarray(values.transpose(*order).values)
+
+
+def _text(numbers: NDArray) -> str:
+    return base64.b64encode(numbers.tobytes()).decode("ascii")
 
 
 def _flat(config: dict, prefix: str = "") -> list[list[str]]:

@@ -40,16 +40,29 @@
     return new Float32Array(bytes(text).buffer);
   }
 
+  // Of each estimator and layer fractions of a range, the last of which stands for NaN.
+  function fractions(texts, perEstimator, L) {
+    const [low, span] = [floats(texts.low), floats(texts.span)];
+    return Float64Array.from(new Uint16Array(bytes(texts.fractions).buffer), (fraction, p) => {
+      const end = Math.floor(p / perEstimator) * L + (p % L);
+      return fraction === 65535 ? NaN : low[end] + (fraction / 65534) * span[end];
+    });
+  }
+
   function interval(texts) {
     return { mean: floats(texts.mean), low: floats(texts.low), high: floats(texts.high) };
   }
 
   function open(place) {
     const read = JSON.parse(texts[place].textContent);
+    const L = read.layers.length;
+    const perEstimator = read.members.length * read.epochs.length * L;
+    const { input, label, resolved } = read.points;
+    const flags = bytes(resolved);
     read.points = {
-      input: floats(read.points.input),
-      label: floats(read.points.label),
-      resolved: bytes(read.points.resolved),
+      input: fractions(input, perEstimator, L),
+      label: fractions(label, perEstimator, L),
+      resolved: (p) => (flags[p >> 3] >> (7 - (p & 7))) & 1,
     };
     read.means = { input: interval(read.means.input), label: interval(read.means.label) };
     for (const curve of read.curves) {
@@ -69,7 +82,7 @@
 
   // How many members of a layer lie below log2(patterns), at the time that is shown.
   function told(layer) {
-    return record.members.reduce((sum, _, m) => sum + record.points.resolved[point(m, frame, layer)], 0);
+    return record.members.reduce((sum, _, m) => sum + record.points.resolved(point(m, frame, layer)), 0);
   }
 
   function symbol(html) {
@@ -221,9 +234,9 @@
         mode: "markers",
         marker: {
           color: layer.colour, size: 8, opacity: 0.75, line: { width: 1, color: layer.colour },
-          symbol: places.map((p) => layer.symbol + (resolved[p] ? "" : "-open")),
+          symbol: places.map((p) => layer.symbol + (resolved(p) ? "" : "-open")),
         },
-        hovertemplate: `layer ${plain(layer.name)}, member %{customdata}<br>${symbol(true)}(X;T) = %{x:.4f} bit<br>${symbol(true)}(T;Y) = %{y:.4f} bit<extra></extra>`,
+        hovertemplate: `layer ${plain(layer.name)}, member %{customdata}<br>${symbol(true)}(X;T) = %{x:.3f} bit<br>${symbol(true)}(T;Y) = %{y:.3f} bit<extra></extra>`,
         showlegend: false,
       });
     }
@@ -244,7 +257,7 @@
           line: told(l) ? { width: 1.6, color: "#1a1a1a" } : { width: 2.5, color: layer.colour },
         },
         cliponaxis: false,
-        hovertemplate: `layer ${plain(layer.name)}, mean of all members<br>${symbol(true)}(X;T) = %{x:.4f} bit<br>${symbol(true)}(T;Y) = %{y:.4f} bit<extra></extra>`,
+        hovertemplate: `layer ${plain(layer.name)}, mean of all members<br>${symbol(true)}(X;T) = %{x:.3f} bit<br>${symbol(true)}(T;Y) = %{y:.3f} bit<extra></extra>`,
         showlegend: false,
       });
     }
@@ -269,7 +282,7 @@
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    const margin = 0.07 * (high - low || 1);
+    const margin = 0.1 * (high - low || 1);
     return [low - margin, high + margin];
   }
 
