@@ -12,6 +12,8 @@ COMMANDS = {
     "info": "say what a record holds",
     "plot": "draw the figures of a record",
     "reproduce": "run every simulation and judge every claim of the literature",
+    "animate": "draw the information plane of a record in time, as a GIF",
+    "report": "make one page of a folder of records, to look at in a browser",
     "presets": "list the published experiments, or say where one's settings come from",
 }
 

@@ -267,6 +267,48 @@ def plot(arguments: list[str]) -> None:
     tyro.cli(parse, args=arguments, prog="ibdyn plot")
 
 
+def animate(arguments: list[str]) -> None:
+    """Draw the information plane in time."""
+
+    def parse(file: File, out: Path, estimator: str | None = None, fps: int = 8) -> None:
+        """Draw the information plane of a record in time: a frame for each recorded step.
+
+        Args:
+            file: Record to read.
+            out: GIF file to write.
+            estimator: Which estimator to draw; the record's first unless given.
+            fps: Frames in a second.
+        """
+        output.check_writable(out)
+        record = storage.load(file)
+        from . import animation
+
+        frames = animation.animate(record, out, estimator=estimator, fps=fps)
+        print(f"wrote {out}: {frames} frames")
+
+    tyro.cli(parse, args=arguments, prog="ibdyn animate")
+
+
+def report(arguments: list[str]) -> None:
+    """Make one page of a folder of records."""
+
+    def parse(folder: File, out: Path) -> None:
+        """Make one page of all records in a folder, to look at in a browser without a network.
+
+        Args:
+            folder: Folder of records, with claims.csv and pictures if there are any.
+            out: HTML file to write.
+        """
+        from . import report as pages
+
+        found = pages.write(folder, out, command=shlex.join(["ibdyn", "report", *arguments]))
+        for name, why in found.left_out.items():
+            print(f"ibdyn: left out {name}: {why}", file=sys.stderr)
+        print(f"wrote {out}: {len(found.records)} records")
+
+    tyro.cli(parse, args=arguments, prog="ibdyn report")
+
+
 def list_presets(arguments: list[str]) -> None:
     """List the presets, or one with its sources."""
 
@@ -295,6 +337,8 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "measure": measure,
     "info": info,
     "plot": plot,
+    "animate": animate,
+    "report": report,
     "presets": list_presets,
     "reproduce": reproduce,
 }
