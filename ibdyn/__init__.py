@@ -3,21 +3,25 @@
 `simulate` trains the ensemble of a `RunConfig` and returns its record, an xarray Dataset;
 `simulate_to` does so to a file and loses nothing when it is stopped, `resume` goes on; `save` and
 `load` keep records as NetCDF; `cells`, `decisions` and `measure` look again at a record's
-networks, `fork` trains one on in many replicas. What needs torch is imported when it is first used.
+networks, `fork` trains one on in many replicas. `watch` records any torch model in somebody's own
+training loop, `join` makes an ensemble of such records. What needs torch is imported when it is
+first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import figures, presets, tasks
+    from . import figures, presets, schedule, tasks
     from .config import RunConfig
     from .forks import fork
+    from .members import join
     from .replay import cells, decisions, measure
     from .resumption import resume, simulate_to
     from .simulation import simulate
     from .storage import load, save
     from .sweep import open_sweep
+    from .watcher import watch
 
 __all__ = [
     "RunConfig",
@@ -25,15 +29,18 @@ __all__ = [
     "decisions",
     "figures",
     "fork",
+    "join",
     "load",
     "measure",
     "open_sweep",
     "presets",
     "resume",
     "save",
+    "schedule",
     "simulate",
     "simulate_to",
     "tasks",
+    "watch",
 ]
 
 _HOMES = {
@@ -41,6 +48,7 @@ _HOMES = {
     "cells": "replay",
     "decisions": "replay",
     "fork": "forks",
+    "join": "members",
     "load": "storage",
     "measure": "replay",
     "open_sweep": "sweep",
@@ -48,6 +56,7 @@ _HOMES = {
     "save": "storage",
     "simulate": "simulation",
     "simulate_to": "resumption",
+    "watch": "watcher",
 }
 
 
