@@ -149,7 +149,7 @@ class Watcher:
         path: Path | None,
     ) -> None:
         self.layers = tuple(watched.layers)
-        self._model, self._watched, self._left_out = model, watched, left_out
+        self._model, self.watched, self._left_out = model, watched, left_out
         self._batch_size = batch_size
         self._train_size = train_size or int(watched.probes.in_train.sum())
         self._path = path
@@ -213,7 +213,7 @@ class Watcher:
             for name, variable in schema.VARIABLES.items()
             if name in self._rows[0]
         }
-        probes, last = self._watched.probes, self._rows[-1]
+        probes, last = self.watched.probes, self._rows[-1]
         finite = np.isfinite(arrays["loss"][0]).all() and not np.isinf(last["weight_norm"]).any()
         arrays |= {
             "resolved": resolved(arrays["information_input"], len(probes.x)),
@@ -248,7 +248,7 @@ class Watcher:
         return seen[0] if seen else self._train_size
 
     def _coordinates(self, steps_per_epoch: int) -> dict[str, NDArray]:
-        watched = self._watched
+        watched = self.watched
         found = {
             "member": np.array([watched.member]),
             "step": np.array(self._steps),
@@ -264,7 +264,7 @@ class Watcher:
         return found
 
     def _attributes(self) -> dict[str, object]:
-        watched, task = self._watched, self._watched.probes.task
+        watched, task = self.watched, self.watched.probes.task
         name = type(watched.model).__name__
         like = next(watched.model.parameters(), watched.probes.x)
         config = {
@@ -298,9 +298,9 @@ class Watcher:
             self._measure()
 
     def _measure(self) -> None:
-        row = measure(self._watched, self._step)
+        row = measure(self.watched, self._step)
         row["reported_loss"] = np.array(np.nan if self._reported is None else float(self._reported))
-        parameters = list(self._watched.model.parameters())
+        parameters = list(self.watched.model.parameters())
         if 0 < sum(p.numel() for p in parameters) <= PARAMETERS:
             flat = [p.detach().flatten().cpu().float() for p in parameters]
             row["parameters"] = torch.cat(flat).numpy()[None]
