@@ -5,9 +5,9 @@
 Four networks on random images of 8 x 8 pixels in ten classes: one of linear layers, one of
 convolutions, one with batch norms, and a transformer over the eight rows; batches of 64 from 1000
 examples, on which they are watched too, with the default estimator. Steps and measurements are
-timed in turn, on all threads that torch has by itself. A run of S steps at the default schedule
-measures ``len(log) + 1`` times, so the share of the training time that the watcher takes is that
-many measurements over S steps; it falls as log(S)/S. Between measurements `step` only counts.
+timed in turn, on one thread. A run of S steps at the default schedule measures about 10 log10(S)
+times, so the watcher's share of the time that training takes alone is that many measurements over
+S steps; it falls as log(S)/S. Between measurements `step` only counts.
 
 Prints the share at `STEPS` steps, and the largest of them.
 """
@@ -16,12 +16,14 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numba
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 import ibdyn
 from benchmarks.timing import interleaved, row
+from ibdyn.probes import Arrays
 from ibdyn.watched import measure
 
 STEPS, EXAMPLES, BATCH, CLASSES = 20_000, 1000, 64, 10
@@ -77,8 +79,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def jobs(build: Callable[[], nn.Module]) -> tuple[Callable[[], None], Callable[[], object]]:
-    """A hundred optimiser steps of a network, and one measurement of it."""
+def jobs(
+    build: Callable[[], nn.Module], steps: int = 100
+) -> tuple[Callable[[], None], Callable[[], Arrays]]:
+    """So many optimiser steps of a network, and one measurement of it."""
     torch.manual_seed(0)
     model, x = build(), torch.rand(EXAMPLES, 1, 8, 8)
     y = torch.arange(EXAMPLES) % CLASSES
@@ -86,7 +90,7 @@ def jobs(build: Callable[[], nn.Module]) -> tuple[Callable[[], None], Callable[[
     watcher = ibdyn.watch(model, x, y, batch_size=BATCH)
 
     def train() -> None:
-        for _ in range(100):
+        for _ in range(steps):
             rows = torch.randint(EXAMPLES, (BATCH,))
             optimizer.zero_grad()
             cross_entropy(model(x[rows]), y[rows]).backward()
@@ -127,6 +131,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=15, help="timed repeats of each job")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of the training")
     arguments = parser.parse_args(argv)
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
     row(
         f"{records(arguments.steps)} records in {arguments.steps} steps",
         "step, ms",

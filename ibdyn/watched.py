@@ -1,9 +1,11 @@
 """What a record holds of a watched model at one step: as `probes`, for any torch module."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ from .estimators import Estimator, Gaussian, Mixture, World
 from .gradients import Loss, Method, choose_method
 from .probe_sets import ProbeSet
 from .probes import INFORMATION, SATURATION_CELL, Arrays
-from .response import class_geometry
 from .seeding import stream
 
 # A watched model has no configuration, so its measurements are addressed under this root.
@@ -110,14 +111,32 @@ def measure(watched: Watched, step: int) -> Arrays:
         "gradient_spread": spread[None],
         **norms(watched),
         **geometry(watched, activations),
-        **information(watched, activations, step),
+        **alone(partial(information, watched, activations, step)),
     }
+
+
+def alone(measurement: Callable[[], Arrays]) -> Arrays:
+    """A measurement on one of numba's threads, which leaves torch as many as it had.
+
+    The others would share out members, of which there is one, and afterwards spin on the cores
+    that training needs. numba starts them all at its first call, and OpenMP, which torch shares,
+    is then set to their number: sums would come out in another order.
+    """
+    torchs = torch.get_num_threads()
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        return measurement()
+    finally:
+        numba.set_num_threads(before)
+        if torch.get_num_threads() != torchs:
+            torch.set_num_threads(torchs)
 
 
 def respond(watched: Watched) -> tuple[list[NDArray], Arrays]:
     """Activations (example, unit) of each layer; loss and error rate (split, member)."""
     data = watched.probes
-    kept: dict[str, NDArray] = {}
+    parts: dict[str, list[NDArray]] = {name: [] for name in watched.layers}
     loss, error = np.full((2, 2, 1), np.nan)
     keep = modules.captured(watched.layers, lambda _, out: modules.activations_of(out))
     with torch.no_grad(), keep as seen:
@@ -127,11 +146,14 @@ def respond(watched: Watched) -> tuple[list[NDArray], Arrays]:
                 outputs = watched.model(data.x[part])
                 sums += len(part) * _performance(watched, outputs, data.y[part])
                 for name, t in seen.items():
-                    if name not in kept:
-                        kept[name] = np.empty((len(data.x), t.shape[1]), t.dtype)
-                    kept[name][part.cpu()] = t
+                    parts[name].append(t)
             loss[split], error[split] = sums / len(rows) if len(rows) else (np.nan, np.nan)
-    return [kept[name] for name in watched.layers], {"loss": loss, "error_rate": error}
+    activations = [np.concatenate(each) for each in parts.values()]
+    if not data.in_train.all():
+        # They come with the training examples first.
+        places = np.argsort(np.argsort(~data.in_train, kind="stable"))
+        activations = [t[places] for t in activations]
+    return activations, {"loss": loss, "error_rate": error}
 
 
 def _performance(watched: Watched, outputs: Any, labels: Tensor) -> NDArray[np.float64]:
@@ -171,13 +193,19 @@ def norms(watched: Watched) -> Arrays:
 def geometry(watched: Watched, activations: Sequence[NDArray]) -> Arrays:
     """Scatter and saturation of each layer, (member, layer), as `probes.geometry` has them."""
     task = watched.probes.task
-    p_xy = np.ascontiguousarray((task.p_x[:, None] * task.p_y_given_x).T)
+    p_xy = (task.p_x[:, None] * task.p_y_given_x).T
+    p_xy = p_xy[p_xy.sum(1) > 0]
     found = []
     for module, t in zip(watched.layers.values(), activations, strict=True):
         low, high = modules.limits_of(module)
         edge = (high - low) * SATURATION_CELL
-        within, between, near = class_geometry(t[None], task.p_x, p_xy, low + edge, high - edge)[0]
-        found.append([within, between, near if np.isfinite(edge) else np.nan])
+        # Of a wide layer's many numbers no more than one copy is made.
+        centred = t.astype(np.float64)
+        centred -= task.p_x @ centred
+        between = float(((p_xy @ centred) ** 2 / p_xy.sum(1)[:, None]).sum())
+        total = float(task.p_x @ np.einsum("xu,xu->x", centred, centred))
+        near = ((t < low + edge) | (t > high - edge)).mean() if np.isfinite(edge) else np.nan
+        found.append([total - between, between, near])
     names = ("within_scatter", "between_scatter", "saturation")
     return dict(zip(names, np.array(found).T[:, None], strict=True))
 

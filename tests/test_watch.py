@@ -1,8 +1,11 @@
 """A watched model trains as if nobody looked, and its record says what it should."""
 
 import copy
+import os
 import pickle
 import random
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -173,6 +176,20 @@ def test_training_is_the_same_to_the_bit_with_and_without_the_watcher(build):
     assert states[2] == their_states[2]
     assert [m.training for m in their_model.modules()] == [m.training for m in model.modules()]
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in their_model.modules())
+
+
+def test_a_first_measurement_leaves_the_threads_as_they_were():
+    code = (
+        "import numpy as np, torch, ibdyn; torch.set_num_threads(1); "
+        "model = torch.nn.Linear(4, 3); x = np.ones((8, 4)); y = np.arange(8) % 3\n"
+        "with ibdyn.watch(model, x, y, layers=['']): pass\n"
+        "import numba; print(torch.get_num_threads(), numba.get_num_threads())"
+    )
+    environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["1", "2"]
 
 
 def test_a_step_between_forward_and_backward_does_no_harm():
