@@ -5,22 +5,25 @@
 `simulate_once` does whichever of these is left; `save` and `load` keep records as NetCDF; `cells`,
 `decisions` and `measure` look again at a record's networks, `fork` trains one on in many replicas;
 `run_sweep` trains all configurations of a `Sweep`, here or on a cluster, and `open_sweep` opens
-their records. What needs torch is imported when it is first used.
+their records. `watch` records any torch model in somebody's own training loop, `join` makes an
+ensemble of such records. What needs torch is imported when it is first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import figures, presets, tasks
+    from . import figures, presets, schedule, tasks
     from .config import RunConfig
     from .forks import fork
     from .grids import Sweep
+    from .members import join
     from .replay import cells, decisions, measure
     from .resumption import resume, simulate_once, simulate_to
     from .simulation import simulate
     from .storage import load, save
     from .sweep import open_sweep, run_sweep
+    from .watcher import watch
 
 __all__ = [
     "RunConfig",
@@ -29,6 +32,7 @@ __all__ = [
     "decisions",
     "figures",
     "fork",
+    "join",
     "load",
     "measure",
     "open_sweep",
@@ -36,10 +40,12 @@ __all__ = [
     "resume",
     "run_sweep",
     "save",
+    "schedule",
     "simulate",
     "simulate_once",
     "simulate_to",
     "tasks",
+    "watch",
 ]
 
 _HOMES = {
@@ -48,6 +54,7 @@ _HOMES = {
     "cells": "replay",
     "decisions": "replay",
     "fork": "forks",
+    "join": "members",
     "load": "storage",
     "measure": "replay",
     "open_sweep": "sweep",
@@ -57,6 +64,7 @@ _HOMES = {
     "simulate": "simulation",
     "simulate_once": "resumption",
     "simulate_to": "resumption",
+    "watch": "watcher",
 }
 
 

@@ -21,11 +21,11 @@ class _Frozen(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_doc
 class TaskConfig(_Frozen):
     """Which world the networks learn."""
 
-    name: Literal["spherical_rule", "parity", "majority", "committee", "linear_teacher", "file"] = (
-        "spherical_rule"
-    )
-    """The rule: on the sphere, on bits, a linear teacher's, or a .mat (F, y) or .npz (x, y) file's.
-    """
+    name: Literal[
+        "spherical_rule", "parity", "majority", "committee", "linear_teacher", "digits", "file"
+    ] = "spherical_rule"
+    """The rule: on the sphere, on bits, a linear teacher's; scikit-learn's handwritten digits; or
+    that of a .mat (F, y) or .npz (x, y) file, or of two, IDX or .npy, with images and labels."""
     information: PositiveFloat | None = None
     """spherical_rule: I(X;Y) of soft labels, in bits; None: the published hard labels."""
     bits: PositiveInt | None = None
@@ -33,11 +33,14 @@ class TaskConfig(_Frozen):
     inputs: PositiveInt | None = None
     """linear_teacher: number of Gaussian inputs, 100 unless given."""
     samples: PositiveInt | None = None
-    """linear_teacher: number of patterns drawn, 1000 unless given."""
+    """linear_teacher: number of patterns drawn, 1000 unless given. digits, file: only the first so
+    many patterns."""
     snr: PositiveFloat | None = None
     """linear_teacher: variance of the signal over that of the noise, 1 unless given."""
     path: str | None = None
     """file: where it is."""
+    label_path: str | None = None
+    """file: where the labels are, if not in the same file."""
     random_labels: bool = False
     """Shuffle the labels over the patterns: the control without anything to generalise."""
 
@@ -45,16 +48,19 @@ class TaskConfig(_Frozen):
     def _fields_fit_the_task(self) -> "TaskConfig":
         takes = {
             "spherical_rule": ("information",),
-            "file": ("path",),
+            "file": ("path", "label_path", "samples"),
+            "digits": ("samples",),
             "linear_teacher": ("inputs", "samples", "snr"),
         }.get(self.name, ("bits",))
-        for field in ("information", "bits", "inputs", "samples", "snr", "path"):
+        for field in ("information", "bits", "inputs", "samples", "snr", "path", "label_path"):
             if getattr(self, field) is not None and field not in takes:
                 raise ValueError(f"{field} has no meaning for the task {self.name}, leave it out")
         if self.random_labels and self.name == "linear_teacher":
             raise ValueError("random_labels has no meaning for the task linear_teacher")
         if self.name == "file" and self.path is None:
             raise ValueError("path is missing, the task file needs one")
+        if self.label_path is not None and str(self.path).endswith((".mat", ".npz")):
+            raise ValueError(f"label_path has no meaning for {self.path}, which holds its labels")
         return self
 
 

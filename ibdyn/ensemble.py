@@ -87,14 +87,22 @@ def build_task(config: TaskConfig, seed: int) -> Task:
     elif config.name == "linear_teacher":
         inputs, samples, snr = config.inputs or 100, config.samples or 1000, config.snr or 1.0
         task = tasks.linear_teacher(inputs, samples, snr, seed)
+    elif config.name == "digits":
+        task = tasks.digits()
     elif config.name != "file":
         task = tasks.bits(config.name, config.bits or 12)
+    elif config.label_path is not None:
+        task = tasks.from_files(str(config.path), config.label_path)
     elif str(config.path).endswith(".mat"):
         task = tasks.from_mat(str(config.path))
     elif str(config.path).endswith(".npz"):
         task = tasks.from_npz(str(config.path))
     else:
-        raise ValueError(f"task.path: {config.path} is no .mat or .npz file")
+        raise ValueError(
+            f"task.path: {config.path} is no .mat or .npz file, and there is no task.label_path"
+        )
+    if config.samples is not None and config.name != "linear_teacher":
+        task = tasks.first_patterns(task, config.samples)
     return tasks.random_labels(task, seed) if config.random_labels else task
 
 

@@ -15,7 +15,7 @@ from theory import phases
 from theory.fitting import mean_interval
 
 from .limits import bottleneck
-from .marks import axis_label, layer_colours, layer_label
+from .marks import axis_label, layer_colours, layer_label, say_members
 from .planes import choose_estimator, estimator_planes, information_paths, information_plane
 
 __all__ = [
@@ -63,6 +63,7 @@ def gradient_phases(run: xr.Dataset, *, formula: str = "paper", ax: Axes | None 
     normalised = ", over the norm of the weights" if formula == "paper" else f" ({formula})"
     ax.set(xscale="log", yscale="log", xlabel="epoch", ylabel=f"gradient [nat]{normalised}")
     ax.legend(fontsize="small", ncols=2, title="layer")
+    say_members(run, ax)
     return ax
 
 
@@ -82,6 +83,7 @@ def signal_to_noise(run: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         ax.text(0.5, 0.6, "full batch: no minibatch noise", ha="center", transform=ax.transAxes)
     else:
         ax.legend(fontsize="small", title="layer")
+        say_members(run, ax)
     return ax
 
 
@@ -117,6 +119,7 @@ def learning_curves(run: xr.Dataset, *, axes: Sequence[Axes] | None = None) -> S
         if not (later[variable] < 0).any():
             ax.set_ylim(bottom=0)
         ax.legend()
+        say_members(run, ax)
     return axes
 
 

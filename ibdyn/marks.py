@@ -3,6 +3,10 @@
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 MARKERS = "osD^vP*X<>"
 
@@ -27,3 +31,46 @@ def layer_label(run: xr.Dataset, layer: str) -> str:
 def layer_markers(run: xr.Dataset) -> list[str]:
     """A marker for each layer."""
     return [MARKERS[i % len(MARKERS)] for i in range(run.sizes["layer"])]
+
+
+def say_members(run: xr.Dataset, ax: Axes) -> None:
+    """Write into the Axes that a single member has no intervals."""
+    if run.sizes["member"] < 2:
+        ax.text(
+            0.01,
+            0.99,
+            "one member: no intervals",
+            fontsize="x-small",
+            color="0.4",
+            ha="left",
+            va="top",
+            transform=ax.transAxes,
+        )
+
+
+def tells_more(run: xr.Dataset) -> xr.DataArray:
+    """False where no member's estimate lies below the ceiling, but some were measured."""
+    return (run.resolved == 1).any("member") | run.resolved.isnull().all("member")
+
+
+def hollow_entry(told: xr.DataArray) -> list[Artist]:
+    """The legend's line for hollow marks, if there are any: ``told`` is False where marks are."""
+    if bool(told.all()):
+        return []
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="o",
+            markersize=5,
+            markerfacecolor="white",
+            markeredgecolor="0.3",
+            label="hollow: all patterns apart",
+        )
+    ]
+
+
+def faces(colour: object, told: NDArray[np.bool_]) -> list[object]:
+    """Face colours of marks: hollow where an estimate only tells all patterns apart."""
+    return [colour if one else "white" for one in told]

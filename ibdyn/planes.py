@@ -1,7 +1,8 @@
 """The information plane of a record: members at an epoch, paths in time, estimators side by side.
 
 Dotted lines are the ceilings I(X;Y) and, of the information of patterns, log2(patterns); bars are
-95 % intervals of the mean over members.
+95 % intervals of the mean over members. Marks are hollow where an estimate is at log2(patterns):
+there it only tells all patterns apart.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,15 @@ from theory.fitting import mean_interval
 from theory.limit import whole_curve
 
 from .estimators import Gaussian
-from .marks import layer_colours, layer_label, layer_markers
+from .marks import (
+    faces,
+    hollow_entry,
+    layer_colours,
+    layer_label,
+    layer_markers,
+    say_members,
+    tells_more,
+)
 
 
 def choose_estimator(run: xr.Dataset, estimator: str | None) -> xr.Dataset:
@@ -84,27 +93,38 @@ def information_plane(
         )
         axes = list(grid[0])
     labels = information_labels(run)
-    for ax, epoch in zip(axes, epochs, strict=True):
-        frame = run.isel(step=int(np.abs(run.epoch.values - epoch).argmin()))
+    shown = [int(np.abs(run.epoch.values - epoch).argmin()) for epoch in epochs]
+    for ax, at in zip(axes, shown, strict=True):
+        frame = run.isel(step=at)
         _draw_limits(run, ax, limit)
         for colour, marker, layer in zip(
             layer_colours(run), layer_markers(run), run.layer.values, strict=True
         ):
             one = frame.sel(layer=layer)
+            told = (one.resolved != 0).values
             ax.scatter(
                 one.information_input,
                 one.information_label,
-                color=colour,
+                facecolors=faces(colour, told),
+                edgecolors=["white" if each else colour for each in told],
                 marker=marker,
                 s=26,
                 alpha=0.8,
-                linewidths=0.3,
-                edgecolors="white",
+                linewidths=[0.3 if each else 0.8 for each in told],
                 label=layer_label(run, layer),
             )
         ax.set(title=f"epoch {frame.epoch.item():g}", xlabel=labels["xlabel"])
     axes[0].set_ylabel(labels["ylabel"])
-    axes[-1].legend(title=f"{run.sizes['member']} members", fontsize="small", loc="lower right")
+    count = run.sizes["member"]
+    axes[-1].legend(
+        handles=[
+            *axes[-1].get_legend_handles_labels()[0],
+            *hollow_entry(run.resolved.isel(step=shown) != 0),
+        ],
+        title="1 member" if count == 1 else f"{count} members",
+        fontsize="small",
+        loc="lower right",
+    )
     return axes
 
 
@@ -117,14 +137,15 @@ def information_paths(
 ) -> Axes:
     """Each layer's mean path through the information plane, with the epoch as colour.
 
-    Crosses along the paths are 95 % intervals of both means; ``limit`` is a bottleneck curve of
-    the task, drawn below them.
+    Crosses along the paths are 95 % intervals of both means; marks are hollow where no member lies
+    below the ceiling log2(patterns). ``limit`` is a bottleneck curve of the task, drawn below them.
     """
     run = choose_estimator(run, estimator)
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 5), layout="constrained")
     _draw_limits(run, ax, limit)
     x, y = mean_interval(run.information_input), mean_interval(run.information_label)
+    told = tells_more(run)
     norm = SymLogNorm(10, vmin=0, vmax=max(10.0, float(run.epoch[-1])))
     colours = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.9, 256)))
     bars = np.unique(np.linspace(0, run.sizes["step"] - 1, 7).astype(int))
@@ -140,6 +161,11 @@ def information_paths(
             marker=marker,
             s=18,
             zorder=2,
+        )
+        lost = ~told.sel(layer=layer).values
+        # A mark within the mark: its own face says the epoch.
+        ax.scatter(
+            across["mean"][lost], up["mean"][lost], color="white", marker=marker, s=5, zorder=2.5
         )
         ax.errorbar(
             across["mean"][bars],
@@ -160,6 +186,9 @@ def information_paths(
             fontsize="small",
         )
     ax.set(**information_labels(run))
+    if entry := hollow_entry(told):
+        ax.legend(handles=entry, fontsize="small", loc="lower right")
+    say_members(run, ax)
     ax.figure.colorbar(points, ax=ax, label="epoch")
     return ax
 
@@ -170,8 +199,7 @@ def estimator_planes(
     """One plane for each estimator of the record: the mean path of every layer, by colour.
 
     A path ends in a large mark with its 95 % intervals. Marks are hollow where no member lies
-    below the ceiling log2(patterns): there the estimator only tells all patterns apart. ``limit``
-    is a bottleneck curve of the task, drawn below them.
+    below the ceiling log2(patterns). ``limit`` is a bottleneck curve of the task, drawn below them.
     """
     names = run.estimator.values.tolist()
     if axes is None:
@@ -192,7 +220,7 @@ def estimator_planes(
         one = run.sel(estimator=name)
         _draw_limits(one, ax, limit)
         x, y = mean_interval(one.information_input), mean_interval(one.information_label)
-        told = (one.resolved == 1).any("member")
+        told = tells_more(one)
         for colour, marker, layer in zip(
             layer_colours(run), layer_markers(run), run.layer.values, strict=True
         ):
@@ -206,7 +234,7 @@ def estimator_planes(
                 marker=marker,
                 edgecolors=[colour],
                 linewidths=0.8,
-                facecolors=[colour if t else "white" for t in told.sel(layer=layer).values],
+                facecolors=faces(colour, told.sel(layer=layer).values),
                 label=layer_label(run, layer),
                 zorder=2,
             )
@@ -226,5 +254,15 @@ def estimator_planes(
         ax.set_title(f"{_symbol(one)}: {name}", fontsize="medium")
         ax.set_xlabel(f"{_symbol(one)}(X;T) [bit]")
         ax.set_ylabel(f"{_symbol(one)}(T;Y) [bit]")
-    axes[0].legend(fontsize="x-small", loc="lower right", title="layer", title_fontsize="x-small")
+    axes[0].legend(
+        handles=[
+            *axes[0].get_legend_handles_labels()[0],
+            *hollow_entry(tells_more(run)),
+        ],
+        fontsize="x-small",
+        loc="lower right",
+        title="layer",
+        title_fontsize="x-small",
+    )
+    say_members(run, axes[0])
     return axes

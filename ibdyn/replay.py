@@ -17,6 +17,7 @@ from .tasks import LinearGaussian, Task
 
 def ensemble_of(run: xr.Dataset) -> Ensemble:
     """The ensemble of a record, from the record alone; raises ValueError for what it lacks."""
+    _check_ours(run)
     for name in ("x", "parameters"):
         if name not in run:
             raise ValueError(f"the record holds no {name!r}, so its networks cannot be run again")
@@ -34,6 +35,11 @@ def ensemble_of(run: xr.Dataset) -> Ensemble:
         _drawn(run),
         _parameters(run, int(run.step[0])),
     )
+
+
+def _check_ours(run: xr.Dataset) -> None:
+    if run.attrs.get("engine") == "watched":
+        raise ValueError("the record is of a watched model, whose networks cannot be run again")
 
 
 def _labels(run: xr.Dataset) -> NDArray | LinearGaussian:
@@ -135,6 +141,7 @@ def measure(run: xr.Dataset, estimators: Sequence[str]) -> xr.Dataset:
     Steps whose parameters were not kept are NaN. Raises ValueError for an estimator that the
     record has already, or that does not fit its task or networks.
     """
+    _check_ours(run)
     known = [name for name in estimators if name in run.estimator.values]
     if known or len(set(estimators)) < len(estimators):
         raise ValueError(f"estimators {list(estimators)} repeat or are in the record: {known}")

@@ -1,6 +1,8 @@
-"""Which epochs are recorded."""
+"""Which epochs, or steps, are recorded."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +32,33 @@ def recorded_epochs(last: int, count: int, extra: Iterable[int] = ()) -> NDArray
     """`log_spaced` epochs and those of the ``extra`` ones that the run reaches."""
     reached = [epoch for epoch in extra if epoch <= last]
     return np.union1d(log_spaced(last, count), np.array(reached, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class LogSchedule:
+    """See `log`."""
+
+    per_decade: int
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        last = 0
+        for power in itertools.count():
+            step = round(10 ** (power / self.per_decade))
+            if step > last:
+                yield step
+            last = step
+
+
+def log(per_decade: int = 10) -> LogSchedule:
+    """Steps evenly spaced in the logarithm, without an end: 0, 1, 2, 3, 4, 5, 6, 8, 10, 13, ...
+
+    Of 1, ..., 10, ..., 100, ... each decade holds ``per_decade``, fewer where integers are too
+    few. It can be gone through many times. ValueError unless ``per_decade`` is at least 1.
+
+    >>> list(itertools.islice(log(5), 12))
+    [0, 1, 2, 3, 4, 6, 10, 16, 25, 40, 63, 100]
+    """
+    if per_decade < 1:
+        raise ValueError(f"per_decade is {per_decade}, expected at least 1")
+    return LogSchedule(per_decade)

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from theory.information import entropy, mutual_information
 
-from . import icosahedron
+from . import icosahedron, real_data
 from .seeding import stream
 
 Floats = NDArray[np.float64]
@@ -308,6 +308,38 @@ def from_npz(path: str | Path) -> Task:
             )
         p_x = content["p_x"] if "p_x" in content.files else None
         return from_arrays(content["x"], content["y"], p_x, name=Path(path).stem)
+
+
+def from_files(inputs: str | Path, labels: str | Path) -> Task:
+    """Task of two files, each IDX (as MNIST's, .gz too) or ``.npy``: images and their labels.
+
+    Images are (pattern, ...), and bytes become numbers from 0 to 1; labels as in `from_arrays`.
+    """
+    x, y = real_data.read_array(inputs), real_data.read_array(labels)
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{inputs} has shape {x.shape}, expected (pattern, ...), not empty")
+    if len(x) != len(y):
+        raise ValueError(f"{inputs} has {len(x)} patterns, {labels} {len(y)}, expected as many")
+    return from_arrays(real_data.as_inputs(x), y, name=Path(inputs).name.partition(".")[0])
+
+
+def digits() -> Task:
+    """scikit-learn's 1797 handwritten digits, 8 x 8 pixels from 0 to 1, in ten classes.
+
+    ValueError where scikit-learn is not installed (``pip install 'ibdyn[digits]'``).
+    """
+    return from_arrays(*real_data.digits(), name="digits")
+
+
+def first_patterns(task: Task, count: int) -> Task:
+    """The first ``count`` patterns of a task, with their probabilities anew in proportion.
+
+    ValueError if it has fewer.
+    """
+    if count > len(task.x):
+        raise ValueError(f"samples is {count}, the task {task.name!r} has {len(task.x)} patterns")
+    p_x, y = task.p_x[:count], task.p_y_given_x[:count]
+    return Task(task.name, task.x[:count].copy(), p_x / p_x.sum(), y.copy())
 
 
 def _existing(path: str | Path) -> Path:

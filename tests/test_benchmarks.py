@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import estimators, plain, plain_estimators, theory, timing
+from benchmarks import estimators, plain, plain_estimators, theory, timing, watch
 from benchmarks.training import ours, study, theirs
 from ibdyn.estimators import Binned
 from ibdyn.estimators.counting import cell_information
@@ -96,3 +96,13 @@ def test_peak_memory_is_that_of_the_new_process():
 def test_both_sides_of_the_fits_find_the_same():
     for name, case in theory.cases(*theory.study(members=1, records=80), 4).items():
         assert case.ours()[:4] == pytest.approx(case.plain(), rel=case.tolerance), name
+
+
+def test_the_watched_networks_train_and_are_measured():
+    torch.set_num_threads(1)
+    # 0, eight steps up to 10, and ten in each further decade.
+    assert watch.records(1000) == 29
+    for build in watch.NETWORKS.values():
+        train, look = watch.jobs(build, steps=2)
+        train()
+        assert np.isfinite(look()["gradient_spread"]).all()

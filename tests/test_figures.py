@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 import ibdyn
 from ibdyn import figures, marks, tasks
@@ -106,6 +107,37 @@ def test_estimators_have_a_plane_each_with_their_own_symbol(run):
         assert low < float(one.information_label.min())
         assert high > float(one.information_label.max())
     assert all((face == 1).all() for face in axes[2].collections[0].get_facecolors())
+
+
+def test_marks_at_the_ceiling_are_hollow_and_the_legend_says_so(run):
+    for value in (0, 1):
+        some = run.assign(resolved=xr.full_like(run.resolved, value))
+        plane = figures.information_plane(some, epochs=(12,))[-1]
+        planes = figures.estimator_planes(some)[0]
+        for ax in (plane, planes, figures.information_paths(some)):
+            legend = ax.get_legend()
+            entries = [] if legend is None else [text.get_text() for text in legend.texts]
+            assert ("hollow: all patterns apart" in entries) == (value == 0)
+        for ax in (plane, planes):
+            for points in ax.collections[: run.sizes["layer"]]:
+                assert ((points.get_facecolors()[:, :3] == 1).all(-1) == (value == 0)).all()
+    late = run.assign(resolved=xr.where(run.step == run.step[-1], 0, xr.ones_like(run.resolved)))
+    legend = figures.information_plane(late, epochs=(0,))[-1].get_legend()
+    assert "hollow: all patterns apart" not in [text.get_text() for text in legend.texts]
+
+
+def test_one_member_is_said_to_have_no_intervals(run):
+    for count, said in ((1, True), (3, False)):
+        some = run.isel(member=slice(count))
+        for draw in (
+            figures.information_paths,
+            figures.gradient_phases,
+            figures.signal_to_noise,
+            lambda run: figures.learning_curves(run)[0],
+            lambda run: figures.estimator_planes(run)[0],
+        ):
+            texts = [text.get_text() for text in draw(some).texts]
+            assert ("one member: no intervals" in texts) == said
 
 
 def test_the_bottleneck_limit_is_above_every_layer_and_the_gaps_end_at_the_output(run):
