@@ -1,12 +1,13 @@
 # make run    set up, and run the main experiment at a small scale (about three minutes)
 # make test   set up, and run the tests
 # make slow   the tests that take minutes
+# make docs   set up, and build the documentation into site/
 PYTHON ?= python3
 VENV := .venv
 # Written last, so that an installation cut short is begun again.
 STAMP := $(VENV)/.installed
 
-.PHONY: run test slow
+.PHONY: run test slow docs
 
 run: $(STAMP)
 	$(VENV)/bin/python -m simulations.information_plane --scale quick --out results
@@ -16,6 +17,9 @@ test: $(STAMP)
 
 slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow
+
+docs: $(STAMP)
+	$(VENV)/bin/python -m mkdocs build --strict
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

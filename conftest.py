@@ -1,4 +1,4 @@
-"""The README's Python blocks are tests."""
+"""The Python blocks of the README and of the recipes are tests."""
 
 import os
 
@@ -17,5 +17,7 @@ def in_a_new_folder(tmp_path_factory):
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser()], patterns=["README.md"], fixtures=["in_a_new_folder"]
+    parsers=[PythonCodeBlockParser()],
+    patterns=["README.md", "recipes.md"],
+    fixtures=["in_a_new_folder"],
 ).pytest()
