@@ -8,7 +8,7 @@ import xarray as xr
 from ..censoring import OBSERVED, RIGHT
 from ..depth import LAWS, depth_scaling
 from ..relaxation import compression, first_passage, relaxation_times, sum_condition
-from ..relaxation_law import fit_law
+from ..relaxation_law import compare_laws, fit_law
 from .finding import Finding, InsufficientError, Region, of_interval, of_members
 from .records import (
     BATCHES,
@@ -34,32 +34,57 @@ NEAR_ONE = (0.5, 2.0)
 
 
 def relaxation_law(records: Records, rng: np.random.Generator) -> list[Finding]:
-    """Slope b of ln Delta t = a + b C, C being the drop of the layer that relaxes, in nats."""
-    region = Region(*NEAR_ONE)
+    """Slope b of ln Delta t = a + b C, and whether C foretells times better than depth does.
 
-    def slope(condition: str, run: xr.Dataset) -> Finding:
-        check_size(condition, run)
-        found = relaxation_times(run, "epoch")
-        seen = found.included & (found.censored == OBSERVED)
-        if int(seen.sum()) < LEAST_POINTS or int(seen.any("layer").sum()) < 3:
-            raise InsufficientError(
-                f"{condition}: relaxation is seen to its end in {int(seen.sum())} layers of "
-                f"networks, expected {LEAST_POINTS} or more in 3 networks or more"
-            )
-        law = fit_law(
-            found.time,
-            found["drop"].where(found.included),
-            found.censored,
-            rng,
-            repetitions=RESAMPLES,
-        )
-        low, high = float(law.slope_low), float(law.slope_high)
-        one = of_interval(
-            condition, float(law.slope), low, high, region, "nat-1", run.sizes["member"]
-        )
-        return one.with_note(f"{int(law.points)} points, {int(law.censored)} of them lower bounds")
+    C is the compression over depth at the end (as the literature writes the law), and as a control
+    the drop in time of the layer that relaxes; both in nats.
+    """
+    region, better = Region(*NEAR_ONE), Region(low=0.0)
+    found = over(records, RELAXATION, region, "nat-1", partial(_slope, "compression", region, rng))
+    found += over(records, RELAXATION, better, "nat", partial(_above_depth, better))
+    drops = over(records, RELAXATION, region, "nat-1", partial(_slope, "drop", region, rng))
+    return found + [one.as_control() for one in drops]
 
-    return over(records, RELAXATION, region, "nat-1", slope)
+
+def _relaxation(
+    condition: str, run: xr.Dataset, reading: str
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Times, compressions by a ``reading`` and censoring codes of the layers that relax."""
+    check_size(condition, run)
+    found = relaxation_times(run, "epoch")
+    seen = found.included & (found.censored == OBSERVED)
+    if int(seen.sum()) < LEAST_POINTS or int(seen.any("layer").sum()) < 3:
+        raise InsufficientError(
+            f"{condition}: relaxation is seen to its end in {int(seen.sum())} layers of "
+            f"networks, expected {LEAST_POINTS} or more in 3 networks or more"
+        )
+    return found.time, found[reading].where(found.included), found.censored
+
+
+def _slope(
+    reading: str, region: Region, rng: np.random.Generator, condition: str, run: xr.Dataset
+) -> Finding:
+    law = fit_law(*_relaxation(condition, run, reading), rng, repetitions=RESAMPLES)
+    named = {"compression": "C over depth", "drop": "C, drop in time"}[reading]
+    one = of_interval(
+        f"{condition}, {named}",
+        float(law.slope),
+        float(law.slope_low),
+        float(law.slope_high),
+        region,
+        "nat-1",
+        run.sizes["member"],
+    )
+    return one.with_note(f"{int(law.points)} points, {int(law.censored)} of them lower bounds")
+
+
+def _above_depth(region: Region, condition: str, run: xr.Dataset) -> Finding:
+    """Log density of an unseen network's times by exp(b C), less that by the layers' places."""
+    score = compare_laws(*_relaxation(condition, run, "compression")).score
+    gain = score.sel(law="exponential") - score.sel(law="depth")
+    return of_members(f"{condition}, exp(b C) above exp(b depth)", gain, region, "nat").with_note(
+        "log density of times of a network not seen"
+    )
 
 
 def depth_law(records: Records, rng: np.random.Generator) -> list[Finding]:
