@@ -1,8 +1,8 @@
 """What the commands of ``ibdyn`` do; flags are made from the configuration's own fields."""
 
 import argparse
+import importlib
 import os
-import runpy
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -160,8 +160,7 @@ def verify(arguments: list[str]) -> None:
 def reproduce(arguments: list[str]) -> None:
     """Run every simulation and judge every claim."""
     # By name: the package does not depend on its experiments.
-    sys.argv = ["ibdyn reproduce", *arguments]
-    runpy.run_module("simulations.reproduce", run_name="__main__")
+    importlib.import_module("simulations.reproduce").main(arguments)
 
 
 def _parse_simulate(arguments: list[str]) -> Simulate:
