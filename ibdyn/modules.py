@@ -134,7 +134,7 @@ def choose_layers(
     layers = {name: known[name] for name in found if not wrong[name]}
     if not layers:
         raise ValueError(f"no module of the model owns weights and runs, expected some of {wrong}")
-    return layers, [activations_of(found[name]).shape[1] for name in layers], left_out
+    return layers, [len(activations_of(found[name])) for name in layers], left_out
 
 
 def _fault(output: Any, ran: bool, examples: int) -> str | None:
@@ -153,13 +153,18 @@ def _fault(output: Any, ran: bool, examples: int) -> str | None:
 
 
 def activations_of(tensor: Any) -> NDArray:
-    """Activations (example, unit) as an array of float32 or float64 of its own."""
+    """Activations (unit, example) as an array of float32 or float64 of its own.
+
+    The examples of a unit lie side by side, as estimators want them.
+    """
     found = first_tensor(tensor)
     assert found is not None
     if found.dtype != torch.float64:
         found = found.float()
+    rows = found.detach().reshape(len(found), -1).t()
     # A copy: a later module may work in place.
-    return found.detach().reshape(len(found), -1).cpu().numpy().copy()
+    array: NDArray = rows.clone(memory_format=torch.contiguous_format).cpu().numpy()
+    return array
 
 
 def limits_of(module: nn.Module) -> tuple[float, float]:
@@ -183,19 +188,18 @@ def weight_names(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str,
     }
 
 
-def weight_matrix(parameter: Tensor) -> NDArray[np.float64]:
-    """A weight as a matrix in float64, its first axis (outputs) against all others."""
-    matrix: NDArray[np.float64] = parameter.detach().flatten(1).cpu().double().numpy().copy()
-    return matrix
+def weight_matrix(parameter: Tensor) -> Tensor:
+    """A copy of a weight as a matrix in float64, its first axis (outputs) against all others."""
+    return parameter.detach().flatten(1).cpu().to(torch.float64, copy=True)
 
 
-def spectral_norm(matrix: NDArray[np.float64]) -> float:
+def spectral_norm(matrix: Tensor) -> float:
     """Largest singular value, from the smaller Gram matrix; NaN if the matrix is not finite."""
-    if not np.isfinite(matrix).all():
+    if not bool(matrix.isfinite().all()):
         return np.nan
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = matrix @ matrix.T if wide else matrix.T @ matrix
-    return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
+    return float(torch.linalg.eigvalsh(gram)[-1].clamp(min=0).sqrt())
 
 
 def parameter_coordinates(

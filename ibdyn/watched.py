@@ -34,7 +34,7 @@ class Watched:
     layers: Mapping[str, nn.Module]
     widths: Sequence[int]
     weights: Mapping[str, Sequence[str]]
-    start: Mapping[str, NDArray[np.float64]]
+    start: Mapping[str, Tensor]
     probes: ProbeSet
     loss: Loss
     method: Method
@@ -148,12 +148,12 @@ def respond(watched: Watched) -> tuple[list[NDArray], Arrays]:
                 for name, t in seen.items():
                     parts[name].append(t)
             loss[split], error[split] = sums / len(rows) if len(rows) else (np.nan, np.nan)
-    activations = [np.concatenate(each) for each in parts.values()]
+    activations = [np.concatenate(each, axis=1) for each in parts.values()]
     if not data.in_train.all():
         # They come with the training examples first.
         places = np.argsort(np.argsort(~data.in_train, kind="stable"))
-        activations = [t[places] for t in activations]
-    return activations, {"loss": loss, "error_rate": error}
+        activations = [t[:, places] for t in activations]
+    return [t.T for t in activations], {"loss": loss, "error_rate": error}
 
 
 def _performance(watched: Watched, outputs: Any, labels: Tensor) -> NDArray[np.float64]:
@@ -165,9 +165,7 @@ def _performance(watched: Watched, outputs: Any, labels: Tensor) -> NDArray[np.f
     return np.array([loss, float((first.argmax(1) != labels).cpu().double().mean())])
 
 
-def _matrices(
-    model: nn.Module, weights: Mapping[str, Sequence[str]]
-) -> dict[str, NDArray[np.float64]]:
+def _matrices(model: nn.Module, weights: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
     parameters = dict(model.named_parameters())
     return {
         name: modules.weight_matrix(parameters[name]) for own in weights.values() for name in own
@@ -193,17 +191,19 @@ def norms(watched: Watched) -> Arrays:
 def geometry(watched: Watched, activations: Sequence[NDArray]) -> Arrays:
     """Scatter and saturation of each layer, (member, layer), as `probes.geometry` has them."""
     task = watched.probes.task
-    p_xy = (task.p_x[:, None] * task.p_y_given_x).T
-    p_xy = p_xy[p_xy.sum(1) > 0]
+    p_x = torch.tensor(task.p_x)
+    p_xy = p_x[:, None] * torch.tensor(task.p_y_given_x)
+    p_y = p_xy.sum(0)
     found = []
     for module, t in zip(watched.layers.values(), activations, strict=True):
         low, high = modules.limits_of(module)
         edge = (high - low) * SATURATION_CELL
-        # Of a wide layer's many numbers no more than one copy is made.
-        centred = t.astype(np.float64)
-        centred -= task.p_x @ centred
-        between = float(((p_xy @ centred) ** 2 / p_xy.sum(1)[:, None]).sum())
-        total = float(task.p_x @ np.einsum("xu,xu->x", centred, centred))
+        # By torch, as the training: another library's threads would be in its way.
+        centred = torch.tensor(t.T, dtype=torch.float64)
+        centred -= (centred @ p_x)[:, None]
+        moments = (centred @ p_xy)[:, p_y > 0]
+        between = float((moments**2 / p_y[p_y > 0]).sum())
+        total = float((centred.square_() @ p_x).sum())
         near = ((t < low + edge) | (t > high - edge)).mean() if np.isfinite(edge) else np.nan
         found.append([total - between, between, near])
     names = ("within_scatter", "between_scatter", "saturation")

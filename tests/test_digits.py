@@ -29,7 +29,8 @@ def test_each_network_is_an_ensemble_whose_wide_layers_saturate_the_bins_only(fo
     wide = run.width.values > 100
     assert (binned.resolved.values[..., wide] == 0).all()
     assert (mixture.resolved == 1).all()
-    assert (mixture.information_input <= upper.information_input + 0.5).all()
+    error = mixture.information_input_stderr
+    assert (mixture.information_input <= upper.information_input + 5 * error).all()
     assert (run.loss.sel(split="train").isel(step=-1) < np.log(10)).all()
     assert np.isfinite(mean_interval(run.gradient_spread)["low"]).all()
     pictures = sorted(file.name for file in folder.glob(f"digits-{name}-*.png"))
@@ -47,7 +48,7 @@ def test_the_findings_are_those_of_the_record(folder):
     run = ibdyn.load(folder / "digits-convolutional.nc")
     printed = digits.summary(run)
     assert "binned-range-30: at the ceiling of 6.91 bit in conv1, conv2, logits" in printed
-    assert "mixture-measured-1:1: at the ceiling of 6.91 bit in no layer" in printed
+    assert "mixture-measured-30:1: at the ceiling of 6.91 bit in no layer" in printed
     last = run.information_input.isel(step=-1, estimator=1).sel(layer="conv1")
     assert f"{float(last.mean()):.3f} +-" in printed
     assert "of test" in printed
