@@ -93,10 +93,8 @@ def choose_method(
             f"inputs have {len(x)} training examples, expected at least 4 for gradients of "
             f"batches ({reason})"
         )
-    size = min(batch_size or MINIBATCH, len(x) // 2)
-    return Method(
-        f"estimated from batches of {size} ({reason})", partial(by_batches, size=max(size, 2))
-    )
+    size = max(min(batch_size or MINIBATCH, len(x) // 2), 2)
+    return Method(f"estimated from batches of {size} ({reason})", partial(by_batches, size=size))
 
 
 def _names(layers: Layers) -> list[str]:

@@ -112,11 +112,13 @@ def choose_layers(
     """
     known = dict(model.named_modules())
     if names is None:
-        candidates = {
-            name: module
+        # A parametrised weight belongs to the module that has it, not to what makes it.
+        owners = {
+            name.partition("parametrizations.")[0].rstrip("."): None
             for name, module in known.items()
             if any(p.ndim > 1 for p in module.parameters(recurse=False))
         }
+        candidates = {name: known[name] for name in owners}
     else:
         unknown = [name for name in names if name not in known]
         if unknown:

@@ -316,6 +316,56 @@ def test_every_way_to_the_gradients_leads_to_the_same():
             assert np.allclose(found[way][name].values, expected, rtol=1e-5), (way, name)
 
 
+@pytest.mark.parametrize(
+    ("build", "layers", "gradients"),
+    [
+        (
+            lambda: nn.Sequential(
+                nn.Flatten(),
+                nn.utils.parametrizations.weight_norm(nn.Linear(48, 9)),
+                nn.ReLU(inplace=True),
+                nn.utils.parametrizations.spectral_norm(nn.Linear(9, 4)),
+            ),
+            ["1", "3"],
+            "of each example, by torch.func",
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Flatten(), nn.Linear(48, 9), nn.ReLU(inplace=True), nn.Linear(9, 4)
+            ),
+            ["1", "3"],
+            "of each example, by torch.func",
+        ),
+        (
+            lambda: Recurrent(nn.GRU(8, 5, batch_first=True)),
+            ["recurrent", "head"],
+            "estimated from batches of 20 (torch.func",
+        ),
+    ],
+)
+def test_modules_of_other_kinds_have_gradients_and_are_left_as_they_were(build, layers, gradients):
+    model, (x, y) = seeded(build), examples(40, (6, 8))
+    before = copy.deepcopy(model.state_dict())
+    with ibdyn.watch(model, x, y) as watcher:
+        pass
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    run = watcher.record()
+    assert run.layer.values.tolist() == layers
+    assert run.attrs["gradients"].startswith(gradients)
+    assert (run.gradient_spread > 0).all()
+
+
+class Recurrent(nn.Module):
+    def __init__(self, recurrent, classes=4):
+        super().__init__()
+        self.recurrent = recurrent
+        self.head = nn.Linear(recurrent.hidden_size, classes)
+
+    def forward(self, x):
+        return self.head(self.recurrent(x)[0][:, -1])
+
+
 def test_gradients_of_batches_estimate_the_spread_without_bias():
     """Over all splits the mean estimate of tr C is exact; here over a hundred, within 5 errors."""
     x, y = examples(41, (4,), 3)
