@@ -20,6 +20,10 @@ LEFT, OBSERVED, RIGHT = -1, 0, 1
 """Codes: the time is at most the value, is the value, is at least the value."""
 
 
+class NotConvergedError(ValueError):
+    """Points of which too few are observed for the likelihood to have a clear maximum."""
+
+
 def time_interval(
     times: xr.DataArray, censored: xr.DataArray | None = None, *, level: float = 0.95
 ) -> xr.Dataset:
@@ -203,7 +207,7 @@ def censored_moments(
     Maximum likelihood by expectation and maximisation over points (..., points), until moments
     change by less than ``tolerance`` in units of the deviations; without censored points these are
     the sample moments (normalised by their number). A point of ``weight`` 0 counts for nothing.
-    ValueError after 5000 iterations.
+    `NotConvergedError` after 5000 iterations.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     hidden = np.broadcast_to(np.asarray(censored, dtype=bool), y.shape)
@@ -233,7 +237,9 @@ def censored_moments(
         expected = np.where(hidden, line + left * hazard, y)
         spread = np.where(hidden, left**2 * (1 + z * hazard - hazard**2), 0)
     else:
-        raise ValueError("moments of censored points have not converged in 5000 iterations")
+        raise NotConvergedError(
+            "moments of censored points have not converged in 5000 iterations: too few are observed"
+        )
     covariance = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
     return np.stack([mean(x), middle], -1), covariance
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from ..censoring import OBSERVED, RIGHT
+from ..censoring import OBSERVED, RIGHT, NotConvergedError
 from ..depth import LAWS, depth_scaling
 from ..relaxation import compression, first_passage, relaxation_times, sum_condition
 from ..relaxation_law import compare_laws, fit_law
@@ -64,7 +64,10 @@ def _relaxation(
 def _slope(
     reading: str, region: Region, rng: np.random.Generator, condition: str, run: xr.Dataset
 ) -> Finding:
-    law = fit_law(*_relaxation(condition, run, reading), rng, repetitions=RESAMPLES)
+    try:
+        law = fit_law(*_relaxation(condition, run, reading), rng, repetitions=RESAMPLES)
+    except NotConvergedError as error:
+        raise InsufficientError(f"{condition}: {error}") from error
     named = {"compression": "C over depth", "drop": "C, drop in time"}[reading]
     one = of_interval(
         f"{condition}, {named}",
