@@ -169,3 +169,9 @@ def test_points_of_no_weight_do_not_count():
     expected = censoring.censored_moments(x[:25], np.minimum(y, 1)[:25], hidden[:25])
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_points_that_are_all_lower_bounds_have_no_moments():
+    x = np.arange(6.0)
+    with pytest.raises(censoring.NotConvergedError, match="too few are observed"):
+        censoring.censored_moments(x, x**2, np.ones(6, bool))
