@@ -58,6 +58,7 @@ def test_damaged_files_are_each_the_record_or_an_error_that_says_so(run, tmp_pat
         text=True,
         cwd=ROOT,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, (seed, done.stderr)
     told = json.loads(done.stdout)
