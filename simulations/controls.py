@@ -49,6 +49,8 @@ class Arguments:
 # Members, epochs and records; the same where only the torch engine serves.
 SCALES = {"smoke": (4, 12, 5), "quick": (10, 3000, 40), "paper": (20, 10_000, 100)}
 SLOW = {"smoke": (4, 3, 3), "quick": (4, 150, 8), "paper": (10, 2000, 15)}
+# A ReLU has no upper limit to fix cells by: cells over the run, of a width, of each record apart.
+RELU_ESTIMATORS = ("binned-run-30", "binned-width-0.07", "binned-range-30")
 TEMPERATURES = (0.0, 1e-6, 1e-4)
 # An effect that differs from 0 by less than this is none.
 LEAST_DROP = 0.1
@@ -59,7 +61,7 @@ def variants() -> dict[str, tuple[str, dict[str, Any]]]:
     sgd = "szt2017-paper"
     found: dict[str, tuple[str, dict[str, Any]]] = {
         "tanh": (sgd, {}),
-        "relu": (sgd, {"activation": "relu", "estimators": ("binned-run-30",)}),
+        "relu": (sgd, {"activation": "relu", "estimators": RELU_ESTIMATORS}),
         "batch-64": (sgd, {"batch_size": 64}),
         "batch-1024": (sgd, {"batch_size": 1024}),
         "full-batch": (sgd, {"batch_size": None, "learning_rate": 0.5}),
