@@ -126,16 +126,15 @@ def simulate_once(config: RunConfig, path: str | Path, *, command: str) -> xr.Da
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    wanted = config.to_json()
     if path.is_file():
         found = storage.load(path)
-        if found.attrs["config"] == wanted and found.attrs["complete"]:
+        if RunConfig.from_json(found.attrs["config"]) == config and found.attrs["complete"]:
             print(f"ibdyn: {path} is there already", file=sys.stderr)
             return found
     folder = shards.folder_of(path)
     if folder.exists():
         with closing(shards.reopen(folder)) as work:
-            same = work.header["config"] == wanted
+            same = RunConfig.from_json(work.header["config"]) == config
         if same:
             return resume(path, command=command)
     return simulate_to(config, path, command=command)

@@ -1,6 +1,7 @@
 """Runs to a file: stopped, killed or out of space, they end in the record of a run without it."""
 
 import errno
+import json
 import os
 import random
 import signal
@@ -348,3 +349,33 @@ def test_stops_between_records_do_not_change_what_is_recorded():
     assert list(resumption.paced([0, 1, 10, 40], -1)) == [0, 1, 2, 4, 8, 10, 18, 34, 40]
     assert list(resumption.paced([0, 1, 10, 40], 9)) == [10, 11, 13, 17, 25, 40]
     assert list(resumption.paced([0, 1, 10], 10)) == []
+
+
+def test_once_is_whatever_is_left_to_do(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "new" / "run.nc"
+    with monkeypatch.context() as patch:
+        stop_at(3, patch)
+        with pytest.raises(resumption.Stopped):
+            resumption.simulate_once(small(), path, command="once")
+    with pytest.raises(FileExistsError, match="holds an unfinished run"):
+        resumption.simulate_once(small(seed=1), path, command="once")
+    found = resumption.simulate_once(small(), path, command="once")
+    assert "(from step" in found.attrs["history"]
+    written = path.read_bytes()
+    again = resumption.simulate_once(small(), path, command="once")
+    assert "run.nc is there already" in capsys.readouterr().err
+    assert not different(again, ibdyn.simulate(small(), progress=False))
+    assert path.read_bytes() == written
+    other = resumption.simulate_once(small(seed=1), path, command="once")
+    assert different(other, found)
+    assert not different(ibdyn.load(path), other)
+
+
+def test_a_field_that_a_record_is_too_old_to_know_is_at_its_default(tmp_path, capsys):
+    path = tmp_path / "run.nc"
+    run = ibdyn.simulate(small(), progress=False)
+    known = json.loads(run.attrs["config"])
+    del known["temperature"]
+    ibdyn.save(run.assign_attrs(config=json.dumps(known)), path)
+    resumption.simulate_once(small(), path, command="once")
+    assert "is there already" in capsys.readouterr().err
