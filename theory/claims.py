@@ -56,8 +56,12 @@ class Verdict:
 
 
 def judge(records: Records, rng: np.random.Generator) -> list[Verdict]:
-    """The verdict of every claim by the records that are there, by name (see `CLAIMS`)."""
-    return [judge_one(claim, records, rng) for claim in CLAIMS]
+    """The verdict of every claim by the records that are there, by name (see `CLAIMS`).
+
+    Each claim has a stream of its own, so that no verdict hangs on what others draw.
+    """
+    streams = rng.spawn(len(CLAIMS))
+    return [judge_one(claim, records, own) for claim, own in zip(CLAIMS, streams, strict=True)]
 
 
 def judge_one(claim: Claim, records: Records, rng: np.random.Generator) -> Verdict:
