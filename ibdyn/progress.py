@@ -43,7 +43,7 @@ class Progress:
         if self.begun is None:
             # The first wait for compilation: rates count from after it.
             self.begun = (done, now) if done else None
-        elif self.lines and now - self.said >= SECONDS:
+        elif self.lines and done > self.begun[0] and now - self.said >= SECONDS:
             self.said = now
             rate = (done - self.begun[0]) / (now - self.begun[1])
             left = tqdm.format_interval((self.total - done) / rate)
