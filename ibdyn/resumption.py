@@ -3,10 +3,9 @@
 import hashlib
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +17,13 @@ from .ensemble import Ensemble, prepare
 from .estimators import from_name
 from .progress import Progress
 from .recorder import Recorder, label_arrays
+from .schedule import paced
 from .shards import Row, Work
 from .state import State
+from .stopping import Stopped, signals
 
-# Seconds between two looks at the clock and at signals.
-LOOK = 0.5
 # A checkpoint waits for this many times what the last one took, so that all cost 2 % at most.
 PATIENCE = 50
-
-
-class Stopped(KeyboardInterrupt):
-    """A run that ended early in a checkpoint; ``status`` is the exit status of its signal."""
-
-    def __init__(self, number: int, epoch: float, target: Path) -> None:
-        name = signal.Signals(number).name
-        super().__init__(
-            f"stopped by {name}, kept until epoch {epoch:g}; go on with: ibdyn resume {target}"
-        )
-        self.status = 128 + number
 
 
 def simulate_to(
@@ -178,12 +166,12 @@ def _run(
     state = State.initial(ensemble.initial) if state is None else state
     target = shards.target_of(work.folder)
     try:
-        with Progress(ensemble.config.epochs, shown=progress) as shown, _signals() as asked:
+        with Progress(ensemble.config.epochs, shown=progress) as shown, signals(1) as asked:
             stops = paced(recorded, begin)
             training = simulation.recording(recorder, stops, state, shown)
             for step in _kept(work, recorder, state, training, asked, seconds):
                 if asked:
-                    raise Stopped(asked[0], step / ensemble.steps_per_epoch, target)
+                    raise Stopped(asked[0], _kept_until(ensemble, step, target))
         record = simulation.record(recorder, {**attrs, "complete": 1})
         whole = work.folder / "record.nc"
         storage.save(record, whole)
@@ -196,10 +184,15 @@ def _run(
         raise
     except KeyboardInterrupt:
         kept = shards.of_kind(work.entries, shards.CHECKPOINT)
-        epoch = kept[-1]["step"] / ensemble.steps_per_epoch if kept else 0
-        raise Stopped(signal.SIGINT, epoch, target) from None
+        step = kept[-1]["step"] if kept else 0
+        raise Stopped(signal.SIGINT, _kept_until(ensemble, step, target)) from None
     work.remove()
     return record
+
+
+def _kept_until(ensemble: Ensemble, step: int, target: Path) -> str:
+    epoch = step / ensemble.steps_per_epoch
+    return f"kept until epoch {epoch:g}; go on with: ibdyn resume {target}"
 
 
 def _kept(
@@ -223,46 +216,6 @@ def _kept(
             kept, since = len(recorder.steps), time.monotonic()
             cost = since - now
             yield step
-
-
-def paced(recorded: Sequence[int], begin: int) -> Iterator[int]:
-    """The recorded steps after ``begin``, and steps between them about `LOOK` seconds apart."""
-    step, stride = max(begin, 0), 1
-    for stop in recorded:
-        if stop <= begin:
-            continue
-        while stop - step > stride:
-            step += stride
-            since = time.monotonic()
-            yield step
-            # Doubled and halved: the first steps may wait for compilation.
-            stride = max(1, stride // 2 if time.monotonic() - since > LOOK else 2 * stride)
-        step = stop
-        yield stop
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM, once there is one; the second interrupts at once.
-
-    Signals are the main thread's: elsewhere there will be none.
-    """
-    asked: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def fingerprint(ensemble: Ensemble) -> str:

@@ -1,11 +1,15 @@
-"""Which epochs, or steps, are recorded."""
+"""How far training goes at a time: to what is recorded, and to looks between records."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Seconds between two looks at the clock, at signals and at the progress.
+LOOK = 0.5
 
 
 def log_spaced(last: int, count: int) -> NDArray[np.int64]:
@@ -32,6 +36,22 @@ def recorded_epochs(last: int, count: int, extra: Iterable[int] = ()) -> NDArray
     """`log_spaced` epochs and those of the ``extra`` ones that the run reaches."""
     reached = [epoch for epoch in extra if epoch <= last]
     return np.union1d(log_spaced(last, count), np.array(reached, dtype=np.int64))
+
+
+def paced(recorded: Sequence[int], begin: int = -1) -> Iterator[int]:
+    """The recorded steps after ``begin``, and steps between them about `LOOK` seconds apart."""
+    step, stride = max(begin, 0), 1
+    for stop in recorded:
+        if stop <= begin:
+            continue
+        while stop - step > stride:
+            step += stride
+            since = time.monotonic()
+            yield step
+            # Doubled and halved: the first steps may wait for compilation.
+            stride = max(1, stride // 2 if time.monotonic() - since > LOOK else 2 * stride)
+        step = stop
+        yield stop
 
 
 @dataclass(frozen=True)

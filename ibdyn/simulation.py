@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -12,7 +11,7 @@ from .ensemble import Ensemble, prepare
 from .estimators import from_name
 from .progress import Progress
 from .recorder import Recorder
-from .schedule import recorded_epochs
+from .schedule import paced, recorded_epochs
 from .state import State
 
 # Units in a layer beyond which torch's matrix products beat the kernel.
@@ -51,7 +50,7 @@ def simulate(
     state = State.initial(ensemble.initial)
     with Progress(config.epochs, shown=progress) as shown:
         try:
-            for _ in recording(recorder, _stops(ensemble, recorded), state, shown):
+            for _ in recording(recorder, paced(recorded), state, shown):
                 pass
         except KeyboardInterrupt:
             if not recorder.steps:
@@ -91,12 +90,6 @@ def record(recorder: Recorder, attrs: dict[str, object]) -> xr.Dataset:
     history = [row["parameters"] for row in recorder.rows]
     hindsight.fill(recorder.ensemble, recorder.steps, history, recorder.rows, recorder.estimators)
     return recorder.dataset(attrs)
-
-
-def _stops(ensemble: Ensemble, recorded: list[int]) -> list[int]:
-    """The recorded steps, and about a hundred between for the progress."""
-    epochs = np.linspace(0, ensemble.config.epochs, 101).astype(int)
-    return np.union1d(recorded, epochs * ensemble.steps_per_epoch).tolist()
 
 
 def engine_of(ensemble: Ensemble) -> str:

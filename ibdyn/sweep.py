@@ -7,9 +7,8 @@ configuration that is done, and a folder ``NAME.blocks`` for one that is under w
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from . import blocks, resources, shards, storage, workers
 from .blocks import Block
 from .grids import Sweep, check_block, differences
 from .progress import Progress
+from .stopping import Stopped, signals
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,14 +30,6 @@ NAMED = 10
 
 class FailedError(ValueError):
     """Blocks that could not be trained; all others are kept."""
-
-
-class Stopped(KeyboardInterrupt):
-    """A sweep that ended early; ``status`` is the exit status of its signal."""
-
-    def __init__(self, number: int, kept: str) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}, {kept}")
-        self.status = 128 + number
 
 
 def run_sweep(
@@ -137,7 +129,7 @@ def _train(
     todo = [block for found in left.values() for block in found]
     done = networks - sum(len(block.members) for block in todo)
     failed: list[str] = []
-    with Progress(networks, shown=shown, unit="network") as bar, _signals() as asked:
+    with Progress(networks, shown=shown, unit="network") as bar, signals(0) as asked:
         bar.at(done)
         try:
             for target in [target for target, count in lacking.items() if not count]:
@@ -183,29 +175,6 @@ def _workers_of(client: "Client") -> resources.Workers:
     memory = [worker["memory_limit"] for worker in known if worker["memory_limit"]]
     here = len(known) if isinstance(client.cluster, LocalCluster) else 0
     return resources.Workers(min(memory, default=None), here)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """SIGTERM interrupts as SIGINT does, where signals can be had: in the main thread.
-
-    Yields the list to which the number of a signal is added when it comes.
-    """
-    asked: list[int] = []
-
-    def interrupt(number: int, _: object) -> None:
-        asked.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _many(number: int, what: str) -> str:

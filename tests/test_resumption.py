@@ -17,7 +17,17 @@ from torture import CONFIG, ROOT, different, kill
 
 import ibdyn
 from benchmarks.timing import peak_memory
-from ibdyn import kernel, probes, resources, resumption, shards, storage, training
+from ibdyn import (
+    kernel,
+    probes,
+    resources,
+    resumption,
+    schedule,
+    shards,
+    stopping,
+    storage,
+    training,
+)
 from ibdyn.config import RunConfig
 from ibdyn.ensemble import prepare
 from ibdyn.state import State
@@ -83,7 +93,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(fields, tmp_path, monkeyp
     config, path = small(**fields), tmp_path / "run.nc"
     with monkeypatch.context() as patch:
         stop_at(3, patch)
-        with pytest.raises(resumption.Stopped, match=r"SIGTERM, kept until epoch 2; go on with"):
+        with pytest.raises(stopping.Stopped, match=r"SIGTERM, kept until epoch 2; go on with"):
             resumption.simulate_to(config, path, progress=False)
     assert not path.exists()
     found = resumption.resume(path, progress=False)
@@ -133,7 +143,7 @@ def test_a_diverged_member_is_marked_and_survives_a_stop(tmp_path, monkeypatch):
     path = tmp_path / "run.nc"
     with monkeypatch.context() as patch:
         stop_at(3, patch)
-        with pytest.raises(resumption.Stopped):
+        with pytest.raises(stopping.Stopped):
             resumption.simulate_to(config, path, progress=False)
     found = resumption.resume(path, progress=False)
     expected = ibdyn.simulate(config, progress=False)
@@ -152,7 +162,7 @@ def test_a_second_signal_interrupts_at_once_and_what_was_kept_stays(eager, tmp_p
 
     with monkeypatch.context() as patch:
         patch.setattr(probes, "measure", twice)
-        with pytest.raises(resumption.Stopped, match=r"SIGINT, kept until epoch \d") as caught:
+        with pytest.raises(stopping.Stopped, match=r"SIGINT, kept until epoch \d") as caught:
             resumption.simulate_to(small(), path, seconds=0, progress=False)
     assert caught.value.status == 130
     assert len(calls) == 4
@@ -259,7 +269,7 @@ def test_a_folder_of_somebody_else_is_refused_before_work(monkeypatch):
 def stopped(path, monkeypatch, config):
     with monkeypatch.context() as patch:
         stop_at(3, patch)
-        with pytest.raises(resumption.Stopped):
+        with pytest.raises(stopping.Stopped):
             resumption.simulate_to(config, path, progress=False)
 
 
@@ -346,16 +356,16 @@ def test_the_memory_that_was_estimated_is_what_a_run_takes(tmp_path):
 
 
 def test_stops_between_records_do_not_change_what_is_recorded():
-    assert list(resumption.paced([0, 1, 10, 40], -1)) == [0, 1, 2, 4, 8, 10, 18, 34, 40]
-    assert list(resumption.paced([0, 1, 10, 40], 9)) == [10, 11, 13, 17, 25, 40]
-    assert list(resumption.paced([0, 1, 10], 10)) == []
+    assert list(schedule.paced([0, 1, 10, 40], -1)) == [0, 1, 2, 4, 8, 10, 18, 34, 40]
+    assert list(schedule.paced([0, 1, 10, 40], 9)) == [10, 11, 13, 17, 25, 40]
+    assert list(schedule.paced([0, 1, 10], 10)) == []
 
 
 def test_once_is_whatever_is_left_to_do(tmp_path, monkeypatch, capsys):
     path = tmp_path / "new" / "run.nc"
     with monkeypatch.context() as patch:
         stop_at(3, patch)
-        with pytest.raises(resumption.Stopped):
+        with pytest.raises(stopping.Stopped):
             resumption.simulate_once(small(), path, command="once")
     with pytest.raises(FileExistsError, match="holds an unfinished run"):
         resumption.simulate_once(small(seed=1), path, command="once")

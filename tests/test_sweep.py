@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ibdyn
-from ibdyn import blocks, grids, recorder, resources, shards, storage, sweep
+from ibdyn import blocks, grids, recorder, resources, shards, stopping, storage, sweep
 from ibdyn.cli import main
 from ibdyn.config import RunConfig
 from ibdyn.grids import Sweep
@@ -156,7 +156,7 @@ def test_what_was_finished_is_not_trained_again(tmp_path, trained, monkeypatch, 
     with monkeypatch.context() as patch:
         interrupt_after(4, patch, number)
         message = rf"{number.name}, 7 of 10 networks are kept; the same command goes on"
-        with pytest.raises(sweep.Stopped, match=message) as caught:
+        with pytest.raises(stopping.Stopped, match=message) as caught:
             ibdyn.run_sweep(definition, tmp_path, **QUIET)
     assert caught.value.status == 128 + number
     assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
@@ -178,7 +178,7 @@ def test_another_size_of_blocks_fills_up_what_is_there(tmp_path, trained, monkey
     definition = Sweep(TINY, block=2)
     with monkeypatch.context() as patch:
         interrupt_after(1, patch)
-        with pytest.raises(sweep.Stopped):
+        with pytest.raises(stopping.Stopped):
             ibdyn.run_sweep(definition, tmp_path, **QUIET)
     ibdyn.run_sweep(definition, tmp_path, block=1, **QUIET)
     assert trained == [(0, 1), (2,), (3,), (4,)]
@@ -197,7 +197,7 @@ def test_a_damaged_block_is_named_and_trained_again(tmp_path, trained, monkeypat
     definition = Sweep(TINY, block=2)
     with monkeypatch.context() as patch:
         interrupt_after(2, patch)
-        with pytest.raises(sweep.Stopped):
+        with pytest.raises(stopping.Stopped):
             ibdyn.run_sweep(definition, tmp_path, **QUIET)
     path = tmp_path / "0.blocks" / "00002-00003.nc"
     path.write_bytes(path.read_bytes()[:-100])
@@ -218,7 +218,7 @@ def test_a_kill_before_or_after_the_join_loses_no_block(tmp_path, trained, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(blocks, moment, killed)
-        with pytest.raises(sweep.Stopped):
+        with pytest.raises(stopping.Stopped):
             ibdyn.run_sweep(definition, tmp_path, **QUIET)
     assert len(list((tmp_path / "0.blocks").iterdir())) == 2
     assert (tmp_path / "0.nc").is_file() == (moment == "remove")
@@ -286,7 +286,7 @@ def test_blocks_of_another_task_are_not_joined(tmp_path, monkeypatch):
     np.savez(path, x=x, y=x[:, 0].astype(int))
     with monkeypatch.context() as patch:
         interrupt_after(1, patch)
-        with pytest.raises(sweep.Stopped):
+        with pytest.raises(stopping.Stopped):
             ibdyn.run_sweep(definition, tmp_path / "out", **QUIET)
     np.savez(path, x=x, y=x[:, 1].astype(int))
     with pytest.raises(ValueError, match=r"0.blocks are not of one run, delete .*'p_y_given_x'"):

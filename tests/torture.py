@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import ibdyn
-from ibdyn import resumption, shards
+from ibdyn import resumption, shards, stopping
 from ibdyn.config import RunConfig
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def work(path):
     resumption.PATIENCE = 0
     try:
         begin_or_resume(path)
-    except resumption.Stopped as stopped:
+    except stopping.Stopped as stopped:
         sys.exit(stopped.status)
 
 
