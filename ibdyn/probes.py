@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from . import disturbed
+from . import disturbed, schema
 from .ensemble import Ensemble
 from .estimators import Estimator, Gaussian, World
 from .estimators.protocol import Limits, LinearMap
@@ -32,8 +32,6 @@ INFORMATION = (
     "information_input_stderr",
     "information_label_stderr",
 )
-# Where the member axis lies, if not first.
-MEMBER_AXIS = dict.fromkeys(("loss", "error_rate", *INFORMATION), 1)
 
 
 def measure(
@@ -53,13 +51,18 @@ def measure(
             | geometry(ensemble, activations)
             | layer_information(ensemble, parameters[block], activations, estimators, block, step)
         )
-    measured = {
-        name: np.concatenate([part[name] for part in parts], MEMBER_AXIS.get(name, 0))
-        for name in parts[0]
-    }
+    measured = joined(parts)
     mean, spread = gradient_statistics(ensemble, parameters, step)
     gradients = {"gradient_mean": mean, "gradient_spread": spread}
     return measured | gradients | weights(ensemble, parameters)
+
+
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """The arrays of blocks of members, one after the other, as those of all members."""
+    return {
+        name: np.concatenate([part[name] for part in parts], schema.row_dims(name).index("member"))
+        for name in parts[0]
+    }
 
 
 def blocks(members: int) -> list[slice]:

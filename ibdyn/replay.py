@@ -10,9 +10,9 @@ from . import hindsight, probes, schema
 from .config import RunConfig
 from .ensemble import Ensemble, assemble
 from .estimators import CellEstimator, Estimator, from_name
+from .patterns import LinearGaussian, Task
 from .recorder import estimator_coordinates, resolved
 from .response import respond
-from .tasks import LinearGaussian, Task
 
 
 def ensemble_of(run: xr.Dataset) -> Ensemble:
@@ -190,4 +190,4 @@ def _information(
         own = parameters[block]
         activations, _ = respond(ensemble, own, step, block)
         parts.append(probes.layer_information(ensemble, own, activations, estimators, block, step))
-    return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
+    return probes.joined(parts)

@@ -121,6 +121,11 @@ def attributes(name: str) -> dict[str, str]:
     return {"units": variable.units, "long_name": variable.long_name}
 
 
+def row_dims(name: str) -> tuple[str, ...]:
+    """Dims of a variable in one row, which is of one step."""
+    return tuple(dim for dim in VARIABLES[name].dims if dim != "step")
+
+
 def dataset(
     arrays: Mapping[str, NDArray], coordinates: Mapping[str, NDArray], attrs: Mapping[str, object]
 ) -> xr.Dataset:

@@ -266,8 +266,8 @@ def _shard(rows: Sequence[Row], steps: Sequence[int]) -> xr.Dataset:
     """Rows as recorded, stacked along a first axis ``step``."""
     variables = {}
     for name in rows[0]:
-        dims = [dim for dim in schema.VARIABLES[name].dims if dim != "step"]
-        variables[name] = xr.Variable(("step", *dims), np.stack([row[name] for row in rows]))
+        stacked = np.stack([row[name] for row in rows])
+        variables[name] = xr.Variable(("step", *schema.row_dims(name)), stacked)
     return xr.Dataset(variables, {"step": np.array(steps, dtype=np.int64)})
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import ibdyn
-from ibdyn import disturbed, networks, probes, training
+from ibdyn import disturbed, networks, probes, schema, training
 from ibdyn.config import RunConfig, ScheduleConfig
 from ibdyn.ensemble import prepare
 from ibdyn.estimators import from_name
@@ -250,7 +250,7 @@ def test_a_diverged_member_is_nan_and_the_others_go_on(fields, lost):
     healthy = probes.measure(ensemble, ensemble.initial, estimators, 0)
     assert np.isnan(found["information_input"][:, 1]).all()
     for name, values in found.items():
-        axis = probes.MEMBER_AXIS.get(name, 0)
+        axis = schema.row_dims(name).index("member")
         others, expected = (np.delete(v, 1, axis) for v in (values, healthy[name]))
         assert np.array_equal(others, expected, equal_nan=True), name
 

@@ -283,8 +283,8 @@ def test_a_diverged_member_is_marked_and_the_others_go_on(config):
     assert np.isnan(measured["loss"][:, 1]).all()
     healthy = probes.measure(ensemble, ensemble.initial, estimators, 0)
     for name, values in measured.items():
-        others = np.delete(values, 1, probes.MEMBER_AXIS.get(name, 0))
-        expected = np.delete(healthy[name], 1, probes.MEMBER_AXIS.get(name, 0))
+        others = np.delete(values, 1, schema.row_dims(name).index("member"))
+        expected = np.delete(healthy[name], 1, schema.row_dims(name).index("member"))
         assert np.array_equal(others, expected, equal_nan=True), name
 
 
