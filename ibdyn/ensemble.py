@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from . import tasks
 from .architecture import Architecture
-from .config import RunConfig, TaskConfig
+from .config import RunConfig
 from .initialisation import initial_parameters
+from .patterns import Task
 from .seeding import key, stream
 from .splits import train_mask
-from .tasks import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,32 +80,6 @@ class Ensemble:
         return -(-self.train.shape[1] // self.batch_size)
 
 
-def build_task(config: TaskConfig, seed: int) -> Task:
-    """The task that a configuration names."""
-    if config.name == "spherical_rule":
-        task = tasks.spherical_rule(config.information)
-    elif config.name == "linear_teacher":
-        inputs, samples, snr = config.inputs or 100, config.samples or 1000, config.snr or 1.0
-        task = tasks.linear_teacher(inputs, samples, snr, seed)
-    elif config.name == "digits":
-        task = tasks.digits()
-    elif config.name != "file":
-        task = tasks.bits(config.name, config.bits or 12)
-    elif config.label_path is not None:
-        task = tasks.from_files(str(config.path), config.label_path)
-    elif str(config.path).endswith(".mat"):
-        task = tasks.from_mat(str(config.path))
-    elif str(config.path).endswith(".npz"):
-        task = tasks.from_npz(str(config.path))
-    else:
-        raise ValueError(
-            f"task.path: {config.path} is no .mat or .npz file, and there is no task.label_path"
-        )
-    if config.samples is not None and config.name != "linear_teacher":
-        task = tasks.first_patterns(task, config.samples)
-    return tasks.random_labels(task, seed) if config.random_labels else task
-
-
 def prepare(config: RunConfig, members: Sequence[int] | None = None) -> Ensemble:
     """All that a run of ``config`` starts from, for ``members`` (all of them by default).
 
@@ -114,7 +88,7 @@ def prepare(config: RunConfig, members: Sequence[int] | None = None) -> Ensemble
     members = tuple(range(config.members)) if members is None else tuple(members)
     if not members or len(set(members)) < len(members):
         raise ValueError(f"members {members} are none or repeat, expected different members")
-    task = build_task(config.task, config.seed)
+    task = tasks.from_config(config.task, config.seed)
     if not np.allclose(task.p_x, task.p_x[0]):
         raise ValueError(
             f"task {task.name!r} has patterns of unequal p(x); training draws them equally often"

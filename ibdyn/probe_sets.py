@@ -7,7 +7,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from .tasks import Task, from_arrays
+from .patterns import Task
+from .tasks import from_arrays
 
 Values = ArrayLike | Tensor
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from . import schema
 from .ensemble import Ensemble
 from .estimators import Estimator
-from .tasks import Task
+from .patterns import Task
 
 # Information above log2(patterns) minus this many bits says only that all patterns are apart.
 RESOLUTION_MARGIN = 0.1

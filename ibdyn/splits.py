@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .tasks import Task
+from .patterns import Task
 
 Split = Literal["stratified", "random", "by_class", "first"]
 Bools = NDArray[np.bool_]

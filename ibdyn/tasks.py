@@ -1,24 +1,18 @@
-"""A task is a finite world: patterns x, their probabilities p(x), and labels p(y|x).
+"""The tasks there are: rules on the sphere and on bits, a linear teacher, digits, files."""
 
-Everything a network could learn is known: I(X;Y) and H(Y) are exact. In the linear-Gaussian task
-the label is a real number, and the patterns are a sample of a population that is known exactly.
-"""
-
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import scipy.io
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from theory.information import entropy, mutual_information
-
 from . import icosahedron, real_data
+from .config import TaskConfig
+from .patterns import Floats, LinearGaussian, Task
 from .seeding import stream
-
-Floats = NDArray[np.float64]
 
 # The published labels, in the exact integer form of the threshold on the spectrum: weights of
 # (k, n_1, n_2, n_3) and the smallest value of a pattern with y = 1 rounded down by one.
@@ -26,146 +20,6 @@ HARD_WEIGHTS = (42, 1, -9, -14)
 HARD_THRESHOLD = 176
 # Weights of (E_A, E_T1, E_H, E_T2) of the soft rule: 64 distinct values, the same hard labels.
 SOFT_WEIGHTS = (1, 4.06, 2.66, 2.58)
-
-
-@dataclass(frozen=True, eq=False)
-class LinearGaussian:
-    """A real label y = teacher . x + noise of inputs x ~ N(0, covariance).
-
-    teacher : (input,) weights.
-    covariance : (input, input) of the population of inputs.
-    variance : of the noise.
-
-    Raises ValueError for shapes that do not fit, a covariance that is not symmetric, a variance
-    that is not above 0, or numbers that are not finite.
-    """
-
-    teacher: Floats
-    covariance: Floats
-    variance: float
-
-    def __post_init__(self) -> None:
-        inputs = self.teacher.size
-        if self.teacher.ndim != 1 or self.covariance.shape != (inputs, inputs):
-            raise ValueError(
-                f"teacher and covariance have shapes {self.teacher.shape} and "
-                f"{self.covariance.shape}, expected (input,) and (input, input)"
-            )
-        for field in ("teacher", "covariance"):
-            array = getattr(self, field)
-            if not np.isfinite(array).all():
-                raise ValueError(f"{field} holds values that are not finite")
-            array.flags.writeable = False
-        if (self.covariance != self.covariance.T).any():
-            raise ValueError("covariance is not equal to its transpose")
-        if not 0 < self.variance < np.inf:
-            raise ValueError(f"variance is {self.variance}, expected finite and more than 0")
-
-    @property
-    def signal_variance(self) -> float:
-        """Variance of teacher . x in the population."""
-        return float(self.teacher @ self.covariance @ self.teacher)
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """Patterns and the exact distribution of their labels.
-
-    x : (pattern, input) inputs, as the network sees them.
-    p_x : (pattern,) probabilities of the patterns.
-    y : (pattern, label) probabilities of the labels p(y|x), or a `LinearGaussian` real label.
-    power_spectrum : (pattern, degree) spherical power spectrum, for tasks on the sphere.
-    spectral_class : (pattern,) integer name of the spectrum's value; whole classes can be held
-        out of training.
-
-    Raises ValueError, naming the array, for shapes that do not fit, values that are no
-    probabilities, or inputs that are not finite.
-    """
-
-    name: str
-    x: Floats
-    p_x: Floats
-    y: Floats | LinearGaussian
-    power_spectrum: Floats | None = None
-    spectral_class: NDArray[np.int64] | None = None
-
-    def __post_init__(self) -> None:
-        tables = {"x": self.x}
-        if not isinstance(self.y, LinearGaussian):
-            tables["p_y_given_x"] = self.y
-        for field, array in tables.items():
-            if array.ndim != 2 or 0 in array.shape:
-                raise ValueError(f"{field} has shape {array.shape}, expected two axes, not empty")
-        if isinstance(self.y, LinearGaussian):
-            source, patterns = "x", len(self.x)
-            if self.x.shape[1] != self.y.teacher.size:
-                raise ValueError(
-                    f"x has {self.x.shape[1]} inputs, expected the {self.y.teacher.size} "
-                    "of the teacher"
-                )
-        else:
-            source, (patterns, labels) = "p_y_given_x", self.y.shape
-            if labels < 2:
-                raise ValueError(f"p_y_given_x has {labels} label, expected at least 2")
-            _check_probabilities("p_y_given_x", self.y)
-        for field in ("x", "p_x", "power_spectrum", "spectral_class"):
-            array = getattr(self, field)
-            if array is not None and len(array) != patterns:
-                raise ValueError(
-                    f"{field} has {len(array)} patterns, expected {patterns} as in {source}"
-                )
-        if not np.isfinite(self.x).all():
-            raise ValueError("x holds values that are not finite")
-        _check_probabilities("p_x", self.p_x)
-        for array in vars(self).values():
-            if isinstance(array, np.ndarray):
-                array.flags.writeable = False
-
-    @property
-    def p_y_given_x(self) -> Floats:
-        """(pattern, label) probabilities of the labels; ValueError where the label is real."""
-        if isinstance(self.y, LinearGaussian):
-            raise ValueError(f"task {self.name!r} has a real label, which has no probabilities")
-        return self.y
-
-    @property
-    def gaussian(self) -> LinearGaussian | None:
-        """The population of a real label; None where labels have probabilities."""
-        return self.y if isinstance(self.y, LinearGaussian) else None
-
-    @property
-    def y_mean(self) -> Floats:
-        """(pattern,) mean of a real label; ValueError where labels have probabilities."""
-        if not isinstance(self.y, LinearGaussian):
-            raise ValueError(f"task {self.name!r} has labels, which have no mean")
-        return self.x @ self.y.teacher
-
-    @property
-    def information(self) -> float:
-        """I(X;Y) in bits; of a real label, that of the population."""
-        if isinstance(self.y, LinearGaussian):
-            return float(np.log1p(self.y.signal_variance / self.y.variance) / np.log(4))
-        return float(mutual_information(self.p_x[:, None] * self.y))
-
-    @property
-    def label_entropy(self) -> float:
-        """H(Y) in bits; of a real label, the differential entropy in the population."""
-        if isinstance(self.y, LinearGaussian):
-            spread = self.y.signal_variance + self.y.variance
-            return float(np.log(2 * np.pi * np.e * spread) / np.log(4))
-        return float(entropy(self.p_x @ self.y))
-
-
-def _check_probabilities(name: str, p: Floats) -> None:
-    outside = ~((p >= 0) & (p <= 1))
-    if outside.any():
-        where = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise ValueError(f"{name} at {where} is {p[where]}, expected a probability")
-    total = np.atleast_1d(p.sum(-1))
-    off = np.abs(total - 1) > 1e-9
-    if off.any():
-        row = f" in row {off.argmax()}" if p.ndim > 1 else ""
-        raise ValueError(f"{name} sums to {total[off.argmax()]:.12g}{row}, expected 1")
 
 
 def from_arrays(
@@ -186,6 +40,35 @@ def from_arrays(
         labels = np.eye(max(2, int(labels.max()) + 1))[labels.astype(int)]
     p = np.full(len(labels), 1 / len(labels)) if p_x is None else np.array(p_x, dtype=float)
     return Task(name, np.array(x, dtype=float), p, labels.astype(float))
+
+
+def from_config(config: TaskConfig, seed: int) -> Task:
+    """The task that a configuration names; ``seed`` is the root of what is drawn for it.
+
+    Raises ValueError, or OSError for a file, where there is no such task.
+    """
+    if config.name == "spherical_rule":
+        task = spherical_rule(config.information)
+    elif config.name == "linear_teacher":
+        inputs, samples, snr = config.inputs or 100, config.samples or 1000, config.snr or 1.0
+        task = linear_teacher(inputs, samples, snr, seed)
+    elif config.name == "digits":
+        task = digits()
+    elif config.name != "file":
+        task = bits(config.name, config.bits or 12)
+    elif config.label_path is not None:
+        task = from_files(str(config.path), config.label_path)
+    elif str(config.path).endswith(".mat"):
+        task = from_mat(str(config.path))
+    elif str(config.path).endswith(".npz"):
+        task = from_npz(str(config.path))
+    else:
+        raise ValueError(
+            f"task.path: {config.path} is no .mat or .npz file, and there is no task.label_path"
+        )
+    if config.samples is not None and config.name != "linear_teacher":
+        task = first_patterns(task, config.samples)
+    return random_labels(task, seed) if config.random_labels else task
 
 
 def hypercube(n: int) -> Floats:

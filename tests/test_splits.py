@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ibdyn import splits, tasks
+from ibdyn import patterns, splits, tasks
 from ibdyn.seeding import stream
 
 TASK = tasks.spherical_rule()
@@ -50,7 +50,7 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused():
 def test_by_class_needs_classes():
     with pytest.raises(ValueError, match="needs a task with spectral classes, found 'parity'"):
         splits.train_mask(tasks.bits("parity", 4), 0.5, "by_class", stream(0, "split", 0))
-    one = tasks.Task(
+    one = patterns.Task(
         "pairs",
         np.eye(4),
         np.full(4, 0.25),
