@@ -1,6 +1,8 @@
 """What a record leaves for people: its pictures, and a table of what it holds."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,21 @@ def check_writable(path: Path) -> None:
         raise PermissionError(f"out: folder {path.parent} is not writable")
 
 
+@contextmanager
+def picture(path: Path) -> Iterator[None]:
+    """Save the figure that is drawn meanwhile, without a screen, to ``path``."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context({"backend": "agg"}):
+        yield
+        plt.savefig(path, dpi=150)
+        plt.close()
+
+
 def draw(
     record: xr.Dataset, folder: Path, stem: str, *, estimator: str | None = None
 ) -> list[Path]:
     """Save every figure of a record as ``folder/stem-FIGURE.png``."""
-    import matplotlib.pyplot as plt
-
     from . import figures
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,12 +41,10 @@ def draw(
             estimator=[figures.choose_estimator(record, estimator).estimator.item()]
         )
     pictures = []
-    with plt.rc_context({"backend": "agg"}):
-        for name, figure in figures.FIGURES.items():
+    for name, figure in figures.FIGURES.items():
+        pictures.append(folder / f"{stem}-{name}.png")
+        with picture(pictures[-1]):
             figure(record)
-            pictures.append(folder / f"{stem}-{name}.png")
-            plt.savefig(pictures[-1], dpi=150)
-            plt.close()
     return pictures
 
 

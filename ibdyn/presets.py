@@ -9,6 +9,7 @@ Lorenzen, Igel & Nielsen 2022, ICLR; *ours*, a choice where the source is silent
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .config import InitConfig, RunConfig, ScheduleConfig, TaskConfig
 
@@ -340,12 +341,16 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def preset(name: str) -> RunConfig:
-    """The configuration of a preset; ValueError, with the names there are, if there is none.
+def preset(name: str, **changes: Any) -> RunConfig:
+    """The configuration of a preset, with ``changes`` of its fields.
 
-    >>> preset("szt2017-stored").batch_size is None
+    Raises ValueError, with the names there are, if there is none of this name, and for changes
+    that make no configuration.
+
+    >>> preset("szt2017-stored", members=3).batch_size is None
     True
     """
     if name not in PRESETS:
         raise ValueError(f"preset {name!r} is unknown, expected one of {', '.join(PRESETS)}")
-    return PRESETS[name].config
+    config = PRESETS[name].config
+    return RunConfig.model_validate(config.model_dump() | changes) if changes else config

@@ -15,10 +15,7 @@ Delta G of the output at three values of the constant. Records: ``bottleneck_lim
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 import xarray as xr
@@ -27,7 +24,7 @@ from numpy.typing import NDArray
 import ibdyn
 from ibdyn import figures, output
 from ibdyn.config import ScheduleConfig, TaskConfig
-from ibdyn.presets import preset
+from simulations.experiment import Experiment, Scale
 from theory import bottleneck, finite_sample, limit
 from theory.fitting import mean_interval
 
@@ -39,15 +36,11 @@ CONSTANTS = (0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Trained layers beside the information bottleneck."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 20 members to epoch 3000; paper: 50 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the records, the curve and the figure."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -63,10 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         c: finite_sample.red_curve(curve, trained.attrs["train_size"], 2, constant=c)
         for c in CONSTANTS
     }
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(picture):
         figures.bottleneck(trained, curve, red=red[1.0])
-        plt.savefig(picture, dpi=150)
-        plt.close()
     print(f"largest certified gap of the curve: {float(curve.gap.max()):.1e} nat")
     for name, run, step in (
         ("trained", trained, -1),
@@ -80,20 +71,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(arguments: Arguments, *, random_labels: bool) -> xr.Dataset:
     """The record of an ensemble on the soft rule, saved."""
     members, epochs, _ = SCALES[arguments.scale]
-    config = preset("szt2017-paper").model_copy(
-        update={
-            "task": TaskConfig(information=INFORMATION, random_labels=random_labels),
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ScheduleConfig(count=20, extra=(0,)),
-            "estimators": (ESTIMATOR,),
-        }
+    return arguments.train(
+        "bottleneck_limit-random" if random_labels else "bottleneck_limit",
+        task=TaskConfig(information=INFORMATION, random_labels=random_labels),
+        members=members,
+        epochs=epochs,
+        schedule=ScheduleConfig(count=20, extra=(0,)),
+        estimators=(ESTIMATOR,),
     )
-    command = f"python -m simulations.bottleneck_limit --scale {arguments.scale}"
-    name = "bottleneck_limit-random.nc" if random_labels else "bottleneck_limit.nc"
-    command = f"{command} --seed {arguments.seed}"
-    return ibdyn.simulate_once(config, arguments.out / name, command=command)
 
 
 def joint_of(run: xr.Dataset) -> NDArray[np.float64]:

@@ -17,8 +17,7 @@ correlation between I(X;T) and the share of the scatter that lies within classes
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,24 +25,20 @@ import tyro
 import xarray as xr
 from scipy.stats import spearmanr
 
-import ibdyn
 from ibdyn import output
-from ibdyn.config import RunConfig, ScheduleConfig
+from ibdyn.config import ScheduleConfig
 from ibdyn.presets import preset
+from simulations.experiment import Experiment, Scale
 from theory.fitting import mean_interval
 from theory.onset import cross_fitted_drop
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Compression with and without noise, saturation and labels."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 10 members to epoch 3000; paper: 20 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the records, the table and the figure."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 # Members, epochs and records; the same where only the torch engine serves.
@@ -86,29 +81,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     rng = np.random.default_rng(arguments.seed)
     table = xr.concat([measured(name, run, rng) for name, run in runs.items()], "variant")
     table.to_dataframe().to_csv(table_file)
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(picture):
         draw(table)
-        plt.savefig(picture, dpi=150)
-        plt.close()
     print(summary(table))
     print("wrote", *(str(file) for file in (table_file, picture)), sep="\n  ")
 
 
 def train(arguments: Arguments, name: str, base: str, changes: Mapping[str, Any]) -> xr.Dataset:
     """One variant's record, saved."""
-    config = preset(base)
-    slow = config.disturbed or base == "saxe2018-linear"
+    slow = preset(base).disturbed or base == "saxe2018-linear"
     members, epochs, count = (SLOW if slow else SCALES)[arguments.scale]
-    fields = {
-        "members": members,
-        "epochs": epochs,
-        "seed": arguments.seed,
-        "schedule": ScheduleConfig(count=count, extra=(0,)),
-    }
-    config = RunConfig.model_validate(config.model_dump() | fields | dict(changes))
-    command = f"python -m simulations.controls --scale {arguments.scale} --seed {arguments.seed}"
-    path = arguments.out / "controls" / f"{name}.nc"
-    return ibdyn.simulate_once(config, path, command=command)
+    schedule = ScheduleConfig(count=count, extra=(0,))
+    fields = {"members": members, "epochs": epochs, "schedule": schedule} | dict(changes)
+    return arguments.train(f"controls/{name}", base, **fields)
 
 
 def measured(name: str, run: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:

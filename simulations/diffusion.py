@@ -21,8 +21,7 @@ directions: ``diffusion.csv``; figure: ``diffusion.png``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,9 +34,9 @@ from scipy.stats import chi2
 
 import ibdyn
 from ibdyn import networks, output
-from ibdyn.config import ScheduleConfig
-from ibdyn.presets import preset
+from ibdyn.config import RunConfig, ScheduleConfig
 from ibdyn.replay import ensemble_of
+from simulations.experiment import Experiment, Scale
 from theory import cloud, sgd
 
 Floats = NDArray[np.float64]
@@ -50,15 +49,11 @@ STYLES = {"reshuffled": "-", "drawn anew": ":", "Langevin": "-"}
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """A cloud of clones of one network, against the theory of diffusion."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 200 replicas for 100 epochs; paper: for 1000."""
-    out: Path = Path("results")
-    """Folder for the records, the table and the figure."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 class Landscape(NamedTuple):
@@ -79,16 +74,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     picture, table_file = (arguments.out / f"diffusion.{kind}" for kind in ("png", "csv"))
     output.check_writable(picture)
     replicas, epochs, further = SCALES[arguments.scale]
-    command = f"python -m simulations.diffusion --scale {arguments.scale} --seed {arguments.seed}"
     schedule = ScheduleConfig(count=20, extra=(0,))
-    config = preset("szt2017-paper").model_copy(
-        update={"members": 1, "epochs": epochs, "seed": arguments.seed, "schedule": schedule}
-    )
-    source = ibdyn.simulate_once(config, arguments.out / "diffusion-source.nc", command=command)
+    source = arguments.train("diffusion-source", members=1, epochs=epochs, schedule=schedule)
     step = int(source.step[-1])
     landscape = landscape_of(source, step)
     sizes = batch_sizes(source)
-    rate, d = config.learning_rate, len(landscape.curvatures)
+    rate = RunConfig.from_json(source.attrs["config"]).learning_rate
     one_batch = sgd.batch_covariance(landscape.noise, sizes[0], train_size=sum(sizes))
     temperature = sgd.effective_temperature(one_batch, learning_rate=rate)
     langevin: dict[str, Any] = {
@@ -103,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             step,
             replicas,
             epochs=further * epoch_steps,
-            command=command,
+            command=arguments.command,
             schedule=schedule,
             dtype="float64",
             **changes,
@@ -113,12 +104,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             ("langevin", len(sizes), langevin),
         )
     }
+    white = np.eye(len(landscape.curvatures)) * 2 * temperature / rate
     noises = {
         "sgd": {
             "reshuffled": (landscape.noise, cloud.reshuffled(sizes)),
             "drawn anew": (landscape.noise, cloud.drawn_anew(sizes)),
         },
-        "langevin": {"Langevin": (np.eye(d) * 2 * temperature / rate, np.eye(1))},
+        "langevin": {"Langevin": (white, np.eye(1))},
     }
     directions = chosen_directions(landscape, np.random.default_rng(arguments.seed))
     tables = []
@@ -127,10 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         tables.append(compared(run, name, landscape, directions, noises[name], rate))
     table = xr.concat(tables, "row")
     table.to_dataframe().to_csv(table_file, index=False)
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(picture):
         draw(table)
-        plt.savefig(picture, dpi=150)
-        plt.close()
     print(f"temperature of a weight by minibatch noise: {temperature:.3g} nat")
     print(summary(table, landscape, rate))
     print("wrote", *(str(file) for file in (table_file, picture)), sep="\n  ")

@@ -20,9 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import tyro
@@ -35,24 +33,21 @@ import ibdyn
 from ibdyn import figures, output, storage
 from ibdyn.seeding import stream
 from ibdyn.tasks import digits
+from simulations.experiment import Experiment, Scale
 from theory import phases, transitions
 from theory.fitting import mean_interval
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Networks on handwritten digits, watched in a plain torch loop."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 5 seeds, 3000 steps (minutes); paper: 10 seeds, 20 000 steps."""
-    out: Path = Path("results")
-    """Folder for the records and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 @dataclass(frozen=True)
-class Scale:
+class Sizes:
     """Seeds, optimiser steps, and watched examples of the training and of the test set."""
 
     members: int
@@ -62,9 +57,9 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(2, 40, 80, 40),
-    "quick": Scale(5, 3000, 400, 200),
-    "paper": Scale(10, 20_000, 800, 400),
+    "smoke": Sizes(2, 40, 80, 40),
+    "quick": Sizes(5, 3000, 400, 200),
+    "paper": Sizes(10, 20_000, 800, 400),
 }
 TEST, BATCH, RATE = 400, 32, 0.1
 
@@ -109,17 +104,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in NETWORKS:
         path = arguments.out / f"digits-{name}.nc"
         output.check_writable(path)
-        scale = SCALES[arguments.scale]
-        run = ibdyn.join([watched(name, k, scale, arguments.seed) for k in range(scale.members)])
-        command = f"python -m simulations.digits --scale {arguments.scale} --seed {arguments.seed}"
-        run.attrs["history"] = storage.stamp(command)
+        sizes = SCALES[arguments.scale]
+        run = ibdyn.join([watched(name, k, sizes, arguments.seed) for k in range(sizes.members)])
+        run.attrs["history"] = storage.stamp(arguments.command)
         ibdyn.save(run, path)
         print(f"{name}:", summary(run), sep="\n")
         written += [path, *draw(run, arguments.out, path.stem)]
     print("wrote", *(str(file) for file in written), sep="\n  ")
 
 
-def watched(name: str, member: int, scale: Scale, seed: int) -> xr.Dataset:
+def watched(name: str, member: int, sizes: Sizes, seed: int) -> xr.Dataset:
     """The record of one network, trained by plain SGD on shuffled batches."""
     build, layers, variance = NETWORKS[name]
     task = digits()
@@ -133,10 +127,10 @@ def watched(name: str, member: int, scale: Scale, seed: int) -> xr.Dataset:
     optimizer = torch.optim.SGD(model.parameters(), RATE)
     with ibdyn.watch(
         model,
-        x[train[: scale.train]],
-        y[train[: scale.train]],
-        test_inputs=x[test[: scale.test]],
-        test_labels=y[test[: scale.test]],
+        x[train[: sizes.train]],
+        y[train[: sizes.train]],
+        test_inputs=x[test[: sizes.test]],
+        test_labels=y[test[: sizes.test]],
         layers=layers,
         estimators=(
             "binned-range-30",
@@ -146,7 +140,7 @@ def watched(name: str, member: int, scale: Scale, seed: int) -> xr.Dataset:
         train_size=len(train),
         member=member,
     ) as watcher:
-        for rows in batches(len(train), scale.steps, stream(seed, "batches", member)):
+        for rows in batches(len(train), sizes.steps, stream(seed, "batches", member)):
             optimizer.zero_grad()
             loss = cross_entropy(model(x[train[rows]]), y[train[rows]])
             loss.backward()
@@ -166,16 +160,14 @@ def batches(size: int, steps: int, rng: np.random.Generator) -> list[torch.Tenso
 def draw(run: xr.Dataset, folder: Path, stem: str) -> list[Path]:
     """Three figures: the planes of all estimators, the gradient phases, the learning curves."""
     pictures = []
-    with plt.rc_context({"backend": "agg"}):
-        for name, figure in (
-            ("estimators", figures.estimator_planes),
-            ("gradient-phases", figures.gradient_phases),
-            ("learning-curves", figures.learning_curves),
-        ):
+    for name, figure in (
+        ("estimators", figures.estimator_planes),
+        ("gradient-phases", figures.gradient_phases),
+        ("learning-curves", figures.learning_curves),
+    ):
+        pictures.append(folder / f"{stem}-{name}.png")
+        with output.picture(pictures[-1]):
             figure(run)
-            pictures.append(folder / f"{stem}-{name}.png")
-            plt.savefig(pictures[-1], dpi=150)
-            plt.close()
     return pictures
 
 

@@ -13,10 +13,7 @@ sorted into cells, how many bits of the network's decision the cells leave open.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-import matplotlib.pyplot as plt
 import tyro
 import xarray as xr
 
@@ -24,8 +21,8 @@ import ibdyn
 from ibdyn import figures, output
 from ibdyn.config import ScheduleConfig
 from ibdyn.estimators import CellEstimator, from_name
-from ibdyn.presets import preset
 from simulations import known_answers_figure
+from simulations.experiment import Experiment, Scale
 from simulations.known_answers import known_answers
 from theory.information import entropy_given_cells
 from theory.markov import processing_violations
@@ -45,15 +42,11 @@ ESTIMATORS = (
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Every estimator where the truth is known, and side by side on one ensemble."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 10 members to epoch 3000; paper: 50 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the table, the record and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,32 +58,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         output.check_writable(file)
     answers = known_answers(thinned=arguments.scale == "smoke", seed=arguments.seed)
     answers.to_dataframe().to_csv(files[0], index=False)
-    run = trained(arguments, files[2])
+    run = trained(arguments)
     files.append(folder / "estimators.png")
-    with plt.rc_context({"backend": "agg"}):
-        known_answers_figure.draw(answers).savefig(files[1], dpi=150)
-        plt.close()
+    with output.picture(files[1]):
+        known_answers_figure.draw(answers)
+    with output.picture(files[3]):
         figures.estimator_planes(run)
-        plt.savefig(files[3], dpi=150)
-        plt.close()
     print(summary(run))
     print("wrote", *(str(file) for file in files), sep="\n  ")
 
 
-def trained(arguments: Arguments, path: Path) -> xr.Dataset:
+def trained(arguments: Arguments) -> xr.Dataset:
     """The record of one ensemble under all estimators, saved."""
     members, epochs, count = SCALES[arguments.scale]
-    config = preset("szt2017-paper").model_copy(
-        update={
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ScheduleConfig(count=count, extra=(0, epochs)),
-            "estimators": ESTIMATORS,
-        }
+    return arguments.train(
+        "estimators",
+        members=members,
+        epochs=epochs,
+        schedule=ScheduleConfig(count=count, extra=(0, epochs)),
+        estimators=ESTIMATORS,
     )
-    command = f"python -m simulations.estimators --scale {arguments.scale} --seed {arguments.seed}"
-    return ibdyn.simulate_once(config, path, command=command)
 
 
 def summary(run: xr.Dataset) -> str:

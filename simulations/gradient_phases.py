@@ -16,8 +16,6 @@ the minibatch run and to ``szt2017-stored``, which has no minibatch noise at all
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,10 +23,9 @@ import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 
-import ibdyn
 from ibdyn import figures, output
-from ibdyn.config import RunConfig, ScheduleConfig
-from ibdyn.presets import preset
+from ibdyn.config import ScheduleConfig
+from simulations.experiment import Experiment, Scale
 from theory import diffusion, onset, phases, transitions
 from theory.censoring import OBSERVED, time_interval
 from theory.relaxation import relaxation_times, sum_condition
@@ -39,15 +36,11 @@ FORMULAS = ("paper", "publication", "released", "saxe2018")
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Drift and diffusion, layer by layer."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 10 members to epoch 4000; paper: 50 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the records and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -69,13 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         temperature=temperature,
     )
     stored = train(arguments, "stored", base="szt2017-stored", epochs=stored_epochs)
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(files[0]):
         draw_formulas(runs["minibatch"])
-        plt.savefig(files[0], dpi=150)
-        plt.close()
+    with output.picture(files[1]):
         draw_variants(runs)
-        plt.savefig(files[1], dpi=150)
-        plt.close()
     print(f"temperature of a weight by minibatch noise, mean over the run: {temperature:.3g} nat")
     print(summary(runs["minibatch"], rng, repetitions))
     for name, run in (("minibatch", runs["minibatch"]), ("szt2017-stored", stored)):
@@ -88,17 +78,9 @@ def train(
 ) -> xr.Dataset:
     """One variant's record, saved. All begin at the same weights."""
     members, epochs, count, _ = SCALES[arguments.scale]
-    config: RunConfig = preset(base)
-    fields = {
-        "members": members,
-        "epochs": epochs,
-        "seed": arguments.seed,
-        "schedule": ScheduleConfig(count=count, extra=(0,)),
-    }
-    config = RunConfig.model_validate(config.model_dump() | fields | changes)
-    command = f"python -m simulations.gradient_phases --scale {arguments.scale}"
-    path = arguments.out / f"gradient_phases-{name}.nc"
-    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
+    schedule = ScheduleConfig(count=count, extra=(0,))
+    fields = {"members": members, "epochs": epochs, "schedule": schedule} | changes
+    return arguments.train(f"gradient_phases-{name}", base, **fields)
 
 
 def mean_temperature(run: xr.Dataset) -> float:

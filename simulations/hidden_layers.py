@@ -10,10 +10,9 @@ equal widths (7, ..., 7), so that narrow layers cannot be the cause. Records are
 ``hidden_layers/``, one a configuration (`ibdyn.open_sweep`), times in ``hidden_layers.csv``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,17 +20,16 @@ import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 
-import ibdyn
 from ibdyn import figures, output
-from ibdyn.config import RunConfig, ScheduleConfig
-from ibdyn.presets import preset
+from ibdyn.config import ScheduleConfig
+from simulations.experiment import Experiment, Scale
 from theory.censoring import RIGHT, time_interval
 from theory.depth import depth_scaling, learning_time
 from theory.relaxation import compression, first_passage
 
 NARROWING = ((10,), (10, 7), (10, 7, 5), (10, 7, 5, 4), (10, 7, 5, 4, 3), (10, 7, 5, 4, 4, 3))
 EQUAL = tuple((7,) * depth for depth in range(1, 7))
-OPTIMIZERS = {
+OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
     "adam": {"optimizer": "adam", "learning_rate": 4e-4},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.05},
 }
@@ -45,15 +43,11 @@ TARGETS = (0.12, 0.10, 0.08, 0.05)
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """One to six hidden layers: their planes, and epochs to learn."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 8 members to epoch 2000; paper: 20 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the records, the table and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -71,18 +65,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     table.to_dataframe().to_csv(table_file, index=False)
     files = [table_file]
-    with plt.rc_context({"backend": "agg"}):
-        for optimizer in OPTIMIZERS:
+    for optimizer in OPTIMIZERS:
+        files.append(arguments.out / f"hidden_layers-{optimizer}.png")
+        with output.picture(files[-1]):
             draw_planes(
                 {depth: run for (family, depth), run in runs.items() if family == optimizer}
             )
-            files.append(arguments.out / f"hidden_layers-{optimizer}.png")
-            plt.savefig(files[-1], dpi=150)
-            plt.close()
+    files.append(arguments.out / "hidden_layers-times.png")
+    with output.picture(files[-1]):
         draw_times(table)
-        files.append(arguments.out / "hidden_layers-times.png")
-        plt.savefig(files[-1], dpi=150)
-        plt.close()
     print(laws(table, runs, arguments.seed))
     print("wrote", *(str(file) for file in files), sep="\n  ")
 
@@ -90,21 +81,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(arguments: Arguments, name: str, optimizer: str, widths: tuple[int, ...]) -> xr.Dataset:
     """One depth's ensemble, saved."""
     members, epochs, count = SCALES[arguments.scale]
-    config: RunConfig = preset("szt2017-paper").model_copy(
-        update={
-            **OPTIMIZERS[optimizer],
-            "widths": widths,
-            "batch_size": 512,
-            "train_fraction": 0.8,
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ScheduleConfig(count=count, extra=(0,)),
-        }
+    return arguments.train(
+        f"hidden_layers/{name}",
+        **OPTIMIZERS[optimizer],
+        widths=widths,
+        batch_size=512,
+        train_fraction=0.8,
+        members=members,
+        epochs=epochs,
+        schedule=ScheduleConfig(count=count, extra=(0,)),
     )
-    command = f"python -m simulations.hidden_layers --scale {arguments.scale}"
-    path = arguments.out / "hidden_layers" / f"{name}.nc"
-    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def times_of(run: xr.Dataset, family: str, depth: int) -> xr.Dataset:

@@ -10,15 +10,13 @@ epochs depend on the scale.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import tyro
 import xarray as xr
 
-import ibdyn
 from ibdyn import output
-from ibdyn.presets import preset
+from ibdyn.config import ScheduleConfig
+from simulations.experiment import Experiment, Scale
 from theory import phases
 from theory.fitting import mean_interval
 
@@ -26,33 +24,21 @@ SCALES = {"smoke": (4, 30, 20), "quick": (20, 10_000, 200), "paper": (50, 10_000
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Networks on the spherical rule, on the information plane."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 20 members; paper: 50 members (two minutes on two cores)."""
-    out: Path = Path("results")
-    """Folder for the record and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, save, draw, and print what was found."""
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     members, epochs, count = SCALES[arguments.scale]
-    config = preset("szt2017-paper").model_copy(
-        update={
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ibdyn.RunConfig().schedule.model_copy(update={"count": count}),
-        }
-    )
     path = arguments.out / "information_plane.nc"
     output.check_writable(path)
-    command = f"python -m simulations.information_plane --scale {arguments.scale}"
-    run = ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
+    schedule = ScheduleConfig(count=count)
+    run = arguments.train(path.stem, members=members, epochs=epochs, schedule=schedule)
     figures = output.draw(run, arguments.out, path.stem)
     print(summary(run))
     print("wrote", *(str(file) for file in (path, *figures)), sep="\n  ")

@@ -12,7 +12,6 @@ exact states, which are a Markov chain, and possibly those of cells, which are n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,8 +24,8 @@ from matplotlib.patches import Circle, FancyArrowPatch
 import ibdyn
 from ibdyn import output
 from ibdyn.config import ScheduleConfig
-from ibdyn.presets import preset
 from ibdyn.replay import nearest_step
+from simulations.experiment import Experiment, Scale
 from theory import markov
 from theory.fitting import mean_interval
 from theory.information import entropy
@@ -39,19 +38,15 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """A network as a Markov chain, with measured information."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 20 members to epoch 4000; paper: 50 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the record and the figure."""
     record: Path | None = None
     """A record to draw instead of training."""
     epoch: float | None = None
     """Which epoch to draw, the nearest recorded one; the last unless given."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,9 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.epoch is not None:
         step = nearest_step(run, round(arguments.epoch * run.attrs["steps_per_epoch"]))
     chains = {name: chain_of(run, step, name) for name in ESTIMATORS}
-    with plt.rc_context({"backend": "agg"}):
-        draw(run, step, chains).savefig(picture, dpi=150)
-        plt.close()
+    with output.picture(picture):
+        draw(run, step, chains)
     for name, chain in chains.items():
         print(f"{name}, epoch {run.epoch.sel(step=step).item():g}, mean over members [bit]")
         print(chain.mean("member").to_dataframe().round(4).to_string(), end="\n\n")
@@ -76,18 +70,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def trained(arguments: Arguments) -> xr.Dataset:
     """The record of an ensemble, saved."""
     members, epochs = SCALES[arguments.scale]
-    config = preset("szt2017-paper").model_copy(
-        update={
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ScheduleConfig(count=10, extra=(0,)),
-            "estimators": ESTIMATORS,
-        }
+    return arguments.train(
+        "markov_chain",
+        members=members,
+        epochs=epochs,
+        schedule=ScheduleConfig(count=10, extra=(0,)),
+        estimators=ESTIMATORS,
     )
-    command = f"python -m simulations.markov_chain --scale {arguments.scale}"
-    path = arguments.out / "markov_chain.nc"
-    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def chain_of(run: xr.Dataset, step: int, estimator: str) -> xr.Dataset:

@@ -12,8 +12,6 @@ I(X;T) by layer; the values are in ``reparametrisation.nc``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,6 +26,7 @@ from ibdyn.estimators.protocol import World
 from ibdyn.replay import ensemble_of
 from ibdyn.response import respond
 from simulations import markov_chain
+from simulations.experiment import Experiment, Scale
 from theory.fitting import mean_interval
 
 KIND = "reparametrisation"
@@ -39,15 +38,11 @@ STEEPNESS = 2.0
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Information before and after a layer is written in another way."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """Of the record: smoke, seconds; quick, 20 members; paper, 50 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the values and the figure."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def permuted(layer: NDArray, rng: np.random.Generator) -> NDArray:
@@ -87,10 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     found = measured(run, np.random.default_rng(arguments.seed))
     storage.write(found, values)
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(picture):
         draw(found)
-        plt.savefig(picture, dpi=150)
-        plt.close()
     print(summary(found))
     print(f"wrote {values} and {picture}")
 

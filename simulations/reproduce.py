@@ -18,7 +18,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import tyro
@@ -27,9 +26,9 @@ import xarray as xr
 import ibdyn
 from ibdyn import output, storage
 from simulations import reparametrisation
+from simulations.experiment import Experiment, Scale
 from theory import claims
 
-Scale = Literal["smoke", "quick", "paper"]
 # Minutes of each simulation on two cores at smoke, quick and paper scale, as measured.
 MINUTES: Mapping[str, tuple[float, float, float]] = {
     "information_plane": (0.1, 0.5, 0.7),
@@ -46,15 +45,11 @@ MINUTES: Mapping[str, tuple[float, float, float]] = {
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """Run every simulation and judge every claim."""
 
     scale: Scale = "quick"
     """smoke: a minute, to see that all runs; quick: some ten; paper: about an hour."""
-    out: Path = Path("results")
-    """Folder for records, figures and verdicts."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,7 +14,6 @@ Records: ``training_size/WIDTH-PERCENT.nc``; numbers: ``training_size.csv``.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -24,11 +23,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
-import ibdyn
 from ibdyn import output
-from ibdyn.config import RunConfig, ScheduleConfig
+from ibdyn.config import ScheduleConfig
 from ibdyn.marks import layer_markers
-from ibdyn.presets import preset
+from simulations.experiment import Experiment, Scale
 from theory import bounds
 from theory.fitting import mean_interval
 
@@ -44,15 +42,11 @@ SCALES = {"smoke": (3, 20, 20), "quick": (8, 2000, 300), "paper": (20, 10_000, 1
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Experiment):
     """From 3 % to 85 % of the patterns."""
 
-    scale: Literal["smoke", "quick", "paper"] = "quick"
+    scale: Scale = "quick"
     """smoke: seconds; quick: 8 members to epoch 2000; paper: 20 members to epoch 10 000."""
-    out: Path = Path("results")
-    """Folder for the records, the table and the figures."""
-    seed: int = 0
-    """Root of all random streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -72,13 +66,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     normal = {name: run for name, run in runs.items() if name.startswith("normal")}
     write(compared, table_file)
     files = [table_file, *(arguments.out / f"training_size-{n}.png" for n in ("plane", "bounds"))]
-    with plt.rc_context({"backend": "agg"}):
+    with output.picture(files[1]):
         draw_plane(normal)
-        plt.savefig(files[1], dpi=150)
-        plt.close()
+    with output.picture(files[2]):
         draw_bounds(normal, compared)
-        plt.savefig(files[2], dpi=150)
-        plt.close()
     print(summary(compared))
     rng = np.random.default_rng(arguments.seed)
     print(orderings(compared, rng, SCALES[arguments.scale][2]))
@@ -88,19 +79,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(arguments: Arguments, width: str, percent: int) -> xr.Dataset:
     """One ensemble's record, saved."""
     members, epochs, _ = SCALES[arguments.scale]
-    config: RunConfig = preset("szt2017-paper").model_copy(
-        update={
-            "widths": WIDTHS[width],
-            "train_fraction": percent / 100,
-            "members": members,
-            "epochs": epochs,
-            "seed": arguments.seed,
-            "schedule": ScheduleConfig(count=20, extra=(0,)),
-        }
+    return arguments.train(
+        f"training_size/{width}-{percent:02d}",
+        widths=WIDTHS[width],
+        train_fraction=percent / 100,
+        members=members,
+        epochs=epochs,
+        schedule=ScheduleConfig(count=20, extra=(0,)),
     )
-    command = f"python -m simulations.training_size --scale {arguments.scale}"
-    path = arguments.out / "training_size" / f"{width}-{percent:02d}.nc"
-    return ibdyn.simulate_once(config, path, command=f"{command} --seed {arguments.seed}")
 
 
 def last_of(compared: xr.Dataset, name: str) -> xr.Dataset:
