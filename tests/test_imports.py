@@ -1,7 +1,9 @@
 """The arrows of the design: what imports what, each in a fresh process."""
 
+import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,28 @@ def test_nothing_imports_simulations():
         for file in (ROOT / folder).rglob("*.py"):
             lines = file.read_text().splitlines()
             assert not [s for s in lines if s.startswith(("import simul", "from simul"))], file
+
+
+def imported(file):
+    """Modules of this repository that a file imports, at its head or in a function."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ROOT.joinpath(*above, *(node.module or "").split(".")).resolve()
+            for name in node.names:
+                for found in (module / f"{name.name}.py", module.with_suffix(".py")):
+                    if found.is_file() and found != file:
+                        yield found
+                        break
+
+
+def test_no_module_imports_itself_by_a_detour():
+    files = [file for folder in ("ibdyn", "theory") for file in (ROOT / folder).rglob("[a-z]*.py")]
+    arrows = {file: set(imported(file)) for file in files}
+    assert sum(map(len, arrows.values())) > 2 * len(files)
+    order = list(TopologicalSorter(arrows).static_order())
+    assert order.index(ROOT / "ibdyn" / "config.py") < order.index(ROOT / "ibdyn" / "simulation.py")
 
 
 def test_unknown_names_are_refused():
