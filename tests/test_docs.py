@@ -1,5 +1,6 @@
 """The documentation: built without warnings, of the code as it is, with nobody's paths in it."""
 
+import csv
 import html
 import os
 import re
@@ -113,3 +114,39 @@ def test_every_module_of_theory_and_every_estimator_has_its_reference():
     files = {family.__module__ for family in estimators._FAMILIES}
     assert files | {"ibdyn.estimators.neighbours"} <= set(described)
     assert len(described) == len(set(described))
+
+
+def test_the_readme_has_the_verdicts_of_the_table_of_claims():
+    with (ROOT / "data" / "claims.csv").open(newline="") as file:
+        judged = {row["claim"]: row["claim_verdict"] for row in csv.DictReader(file)}
+    rows = re.findall(r"^\| (\d+) \| .* \| (\w+) \| .* \|$", (ROOT / "README.md").read_text(), re.M)
+    assert dict(rows) == judged
+    assert len(rows) == len(CLAIMS)
+
+
+def quoted(page):
+    """Path and lines of each piece of code that a page quotes from a file, as it says above it."""
+    return re.findall(r"^`([\w/]+\.py)`:\n\n```python\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+
+
+def words(code):
+    """Code without what indents and separates its lines."""
+    return " ".join(code.split())
+
+
+def test_what_the_guide_quotes_stands_so_in_the_files():
+    found = quoted((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(found) == 5
+    for path, code in found:
+        rest = words((ROOT / path).read_text())
+        for piece in map(words, re.split(r"^ *\.\.\.\n", code, flags=re.MULTILINE)):
+            assert piece in rest, f"{path} has no longer: {piece}"
+            rest = rest.partition(piece)[2]
+
+
+def test_the_map_has_every_module():
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    for folder in ("ibdyn", "theory"):
+        names = [file.name for file in (ROOT / folder).glob("[a-z]*.py")]
+        assert len(names) > 40
+        assert not [name for name in names if f"{name}`" not in guide]
