@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import Floats
 from .iteration import second_eigenvalue
 from .mixing import (
     SMALLEST,
-    Floats,
     Mixture,
     Solution,
     encode,

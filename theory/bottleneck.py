@@ -12,13 +12,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from . import annealing, certified
-from .checks import checked_joint, positive_row
+from .checks import Floats, checked_joint, positive_row
 from .iteration import blahut_arimoto, second_eigenvalue
 from .limit import distance, fitted_beta
 from .mixing import Mixture, Solution, encode, information
 from .sufficiency import merged
-
-Floats = NDArray[np.float64]
 
 __all__ = ["blahut_arimoto", "curve", "distance", "encoder", "fitted_beta", "squared_curve"]
 

@@ -18,8 +18,8 @@ from .capacity import (
     input_compression,
     vacuous,
 )
+from .checks import Floats
 from .held_out import split_sample, test_set
-from .information import Floats
 
 __all__ = [
     "BOUNDS",

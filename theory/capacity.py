@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import wrightomega
 
-from .information import Floats
+from .checks import Floats
 
 # How the input-compression bound has been written (see `input_compression`).
 READINGS = ("two-sided", "one-sided", "post-ln", "post-log2")

@@ -11,7 +11,8 @@ other is therefore above log c, in closed form: intervals are halved until no ma
 import numpy as np
 from scipy.special import expit, logit
 
-from .mixing import SMALLEST, Floats, Mixture, Solution, log_kernel, refit
+from .checks import Floats
+from .mixing import SMALLEST, Mixture, Solution, log_kernel, refit
 
 # Spacing of the grid, as a fraction of the width 1 / sqrt(beta) that a kernel has in 2 asin sqrt r.
 SPACING = 0.25

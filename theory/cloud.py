@@ -9,12 +9,10 @@ steps j and k of one epoch have covariance K_jk C. Epochs are independent of eac
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .checks import at_least, finite, positive
+from .checks import Floats, at_least, finite, positive
 from .sgd import batch_covariance
-
-Floats = NDArray[np.float64]
 
 
 def reshuffled(batch_sizes: Sequence[int]) -> Floats:

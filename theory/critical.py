@@ -6,8 +6,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp, xlog1py
 
-from .checks import checked_encoder, checked_joint
-from .information import Floats
+from .checks import Floats, checked_encoder, checked_joint
 
 # Singular values below this are the rounding of the first, which is 1.
 ROUNDING = 1e-14

@@ -8,13 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import quadrature
-from .checks import finite, positive
+from .checks import Floats, finite, positive
 from .langevin import SDE
-
-Floats = NDArray[np.float64]
 
 # Two successive quadratures agree to this share of the time.
 AGREEMENT = 1e-11

@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
-from .checks import checked_encoder
-from .information import Floats, entropy
+from .checks import Floats, checked_encoder
+from .information import entropy
 
 MODES = ("heuristic", "sst_fixed", "sst_data")
 

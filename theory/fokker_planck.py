@@ -18,10 +18,8 @@ from scipy.linalg.lapack import dgttrs
 from scipy.special import exprel, softmax
 
 from . import quadrature
-from .checks import at_least, finite, non_negative, positive
+from .checks import Floats, at_least, finite, non_negative, positive
 from .langevin import SDE
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

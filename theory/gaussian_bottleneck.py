@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from .checks import positive_row
-from .information import Floats
+from .checks import Floats, positive_row
 
 # Asymmetry up to this share of the largest entry is rounding.
 ROUNDING = 1e-10

@@ -5,12 +5,10 @@ descent does on separable data: only a control without noise tells them apart.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import wrightomega
 
-from .checks import at_least, non_negative, positive
-
-Floats = NDArray[np.float64]
+from .checks import Floats, at_least, non_negative, positive
 
 
 def separable_growth(time: ArrayLike) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr, xlogy
 
-Floats = NDArray[np.float64]
+from .checks import Floats
 
 
 def entropy(p: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import checked_joint, positive_row
-from .mixing import Floats, decode, information, log_joint, log_sums
+from .checks import Floats, checked_joint, positive_row
+from .mixing import decode, information, log_joint, log_sums
 
 
 def sweep(p: Floats, q: Floats, encoder: Floats, beta: float) -> tuple[Floats, float]:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import exprel
 
-from .checks import at_least, finite, non_negative, positive
-
-Floats = NDArray[np.float64]
+from .checks import Floats, at_least, finite, non_negative, positive
 
 
 @dataclass(frozen=True, eq=False)

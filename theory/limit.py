@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import logsumexp, rel_entr, xlogy
 
-from .checks import checked_joint
-from .information import Floats, entropy
+from .checks import Floats, checked_joint
+from .information import entropy
 
 # A layer whose best beta is beyond this sorts by p(y|x) as sharply as can be told.
 SHARPEST = 1e9

@@ -17,11 +17,10 @@ so that the optimum F* obeys F* - F(w) <= log max_r c(r). All logarithms here ar
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.special import xlogy
 
-Floats = NDArray[np.float64]
+from .checks import Floats
 
 # Stands for zero under a logarithm: the divergence from a posterior without a label stays finite.
 SMALLEST = 1e-300

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .information import Floats, entropy, occupied, of_cells
+from .checks import Floats
+from .information import entropy, occupied, of_cells
 from .quantisers import homogenised
 
 

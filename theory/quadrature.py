@@ -7,9 +7,8 @@ panel.
 
 import numpy as np
 from numpy.polynomial import legendre
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from .checks import Floats
 
 _POINTS, _WEIGHTS = legendre.leggauss(16)
 _BASIS = legendre.legvander(_POINTS, len(_POINTS) - 1)

@@ -13,8 +13,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from .checks import checked_joint, positive_row
-from .information import Floats, of_cells
+from .checks import Floats, checked_joint, positive_row
+from .information import of_cells
 
 Integers = NDArray[np.int64]
 

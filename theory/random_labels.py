@@ -7,12 +7,13 @@ their true one bounds the gap, 2^H(T) least of all.
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from scipy.stats import binom
 
 from .capacity import READINGS, cell_count, entropy_bound, input_compression
-from .information import Floats, entropy
+from .checks import Floats
+from .information import entropy
 
 
 def expected_gap(p_t: ArrayLike, samples: int) -> float:
@@ -39,7 +40,7 @@ def expected_gap(p_t: ArrayLike, samples: int) -> float:
 
 def sampled_gaps(
     p_t: ArrayLike, samples: int, draws: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> Floats:
     """Gap of the majority vote in each of ``draws`` samples of size ``samples``: (draws,).
 
     ValueError as for `expected_gap`.

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import comb
 
-from .checks import at_least, non_negative
-
-Floats = NDArray[np.float64]
+from .checks import Floats, at_least, non_negative
 
 
 def mean_trials(bits: ArrayLike) -> Floats:

@@ -8,12 +8,10 @@ covariance, with heavy-ball momentum (v' = mu v - eta g, w' = w + v').
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .checks import at_least, finite, non_negative, positive
+from .checks import Floats, at_least, finite, non_negative, positive
 from .langevin import SDE
-
-Floats = NDArray[np.float64]
 
 # Asymmetry and negative eigenvalues up to this share of the largest are rounding.
 ROUNDING = 1e-10

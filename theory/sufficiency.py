@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from .checks import Floats
 
 # Rows computed as p(x, y) / p(x) carry a few roundings: entries this close, relatively, are one.
 ROUNDING = 16 * np.finfo(float).eps
