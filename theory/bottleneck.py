@@ -16,7 +16,7 @@ from .checks import Floats, checked_joint, positive_row
 from .iteration import blahut_arimoto, second_eigenvalue
 from .limit import distance, fitted_beta
 from .mixing import Mixture, Solution, encode, information
-from .sufficiency import merged
+from .sufficiency import reduced
 
 __all__ = ["blahut_arimoto", "curve", "distance", "encoder", "fitted_beta", "squared_curve"]
 
@@ -59,8 +59,7 @@ def curve(
     everywhere, betas that are not positive and finite, a tolerance that is not positive, or
     default betas of independent X and Y.
     """
-    joint = checked_joint(p_xy)
-    p, q, labels = _reduced(joint)
+    p, q, labels = reduced(checked_joint(p_xy))
     if not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance}, expected a positive number of nats")
     independent = len(p) == 1
@@ -123,7 +122,7 @@ def squared_curve(p_xy: ArrayLike, lambdas: ArrayLike) -> xr.Dataset:
 
     Raises ValueError for lambdas that are not positive, or a Y that is no function of X.
     """
-    p, q, _ = _reduced(checked_joint(p_xy))
+    p, q, _ = reduced(checked_joint(p_xy))
     if not _deterministic(q):
         raise ValueError("p_xy has a y that is no function of x, expected every p(y|x) 0 or 1")
     chosen = positive_row("lambdas", lambdas)
@@ -135,14 +134,6 @@ def squared_curve(p_xy: ArrayLike, lambdas: ArrayLike) -> xr.Dataset:
     share = rate / label_entropy if label_entropy else np.ones_like(rate)
     points["retention"] = ("lambda", share, _attributes("1", "probability that T is Y"))
     return points
-
-
-def _reduced(joint: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """p(x) and p(y|x) of the merged patterns, for the labels that occur, and which these are."""
-    labels = joint.sum(0) > 0
-    classes, _ = merged(joint[:, labels])
-    p = classes.sum(1)
-    return p / p.sum(), classes / p[:, None], labels
 
 
 def _deterministic(q: Floats) -> bool:

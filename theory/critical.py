@@ -7,6 +7,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp, xlog1py
 
 from .checks import Floats, checked_encoder, checked_joint
+from .sufficiency import reduced
 
 # Singular values below this are the rounding of the first, which is 1.
 ROUNDING = 1e-14
@@ -37,8 +38,7 @@ def critical_betas(p_xy: ArrayLike) -> xr.Dataset:
     Dataset of scalars: ``lambda_2``, ``critical_beta`` = 1/lambda_2, ``eta``, ``onset_beta`` =
     1/eta. Betas are infinite if X and Y are independent. ValueError as for `checked_joint`.
     """
-    p = checked_joint(p_xy)
-    p_x, channel = _merged(p[:, p.sum(0) > 0])
+    p_x, channel, _ = reduced(checked_joint(p_xy))
     values, functions = _correlated(p_x, channel)
     lambda_2 = float(values[0] ** 2) if len(values) else 0.0
     eta = lambda_2
@@ -111,15 +111,6 @@ def cluster_splits(p_t_given_x: ArrayLike, p_xy: ArrayLike) -> xr.Dataset:
 
 def _inverse(value: float) -> float:
     return np.inf if value == 0 else 1 / value
-
-
-def _merged(p_xy: Floats) -> tuple[Floats, Floats]:
-    """p(x) and p(y|x) with x of the same p(y|x) made one: they change no ratio."""
-    p_x = p_xy.sum(1)
-    channel, row_of_x = np.unique(p_xy / p_x[:, None], axis=0, return_inverse=True)
-    merged = np.zeros(len(channel))
-    np.add.at(merged, row_of_x.ravel(), p_x)
-    return merged, channel
 
 
 def _correlated(p_x: Floats, channel: Floats) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from scipy.special import logsumexp, rel_entr, xlogy
 
 from .checks import Floats, checked_joint
 from .information import entropy
+from .sufficiency import merged
 
 # A layer whose best beta is beyond this sorts by p(y|x) as sharply as can be told.
 SHARPEST = 1e9
@@ -115,11 +116,11 @@ def fitted_beta(p_t_given_x: ArrayLike, p_xy: ArrayLike) -> tuple[float, float]:
 def fitted_beta_of_cells(cells: NDArray[np.integer], p_xy: ArrayLike) -> tuple[float, float]:
     """`fitted_beta` of a deterministic layer that puts pattern x into ``cells`` (x,)."""
     joint = checked_joint(p_xy)
-    rows, own = np.unique(joint / joint.sum(1, keepdims=True), axis=0, return_inverse=True)
+    classes, own = merged(joint)
     _, cell = np.unique(cells, return_inverse=True)
-    p_ct = np.zeros((len(rows), cell.max() + 1))
-    np.add.at(p_ct, (own.ravel(), cell), joint.sum(1))
-    return _fit(p_ct, 0.0, rows)
+    p_ct = np.zeros((len(classes), cell.max() + 1))
+    np.add.at(p_ct, (own, cell), joint.sum(1))
+    return _fit(p_ct, 0.0, classes / classes.sum(1, keepdims=True))
 
 
 def _fit(p_xt: Floats, noise: float, p_y_given_x: Floats) -> tuple[float, float]:

@@ -38,9 +38,7 @@ def expected_gap(p_t: ArrayLike, samples: int) -> float:
     return float(number @ means) / samples
 
 
-def sampled_gaps(
-    p_t: ArrayLike, samples: int, draws: int, rng: np.random.Generator
-) -> Floats:
+def sampled_gaps(p_t: ArrayLike, samples: int, draws: int, rng: np.random.Generator) -> Floats:
     """Gap of the majority vote in each of ``draws`` samples of size ``samples``: (draws,).
 
     ValueError as for `expected_gap`.

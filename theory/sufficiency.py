@@ -32,3 +32,19 @@ def merged(joint: Floats) -> tuple[Floats, NDArray[np.int64]]:
     totals = np.zeros((classes.max() + 1, joint.shape[1]))
     np.add.at(totals, classes, joint)
     return totals, classes
+
+
+def reduced(joint: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """What is left of a joint distribution (x, label) without repetitions and idle labels.
+
+    p(x) (class,) and p(y|x) (class, label) of the `merged` patterns, for the labels that have any
+    probability, and which of the given ones these are.
+
+    >>> p, q, labels = reduced(np.array([[0.2, 0, 0.2], [0.3, 0, 0.3]]))
+    >>> print(p, q, labels)
+    [1.] [[0.5 0.5]] [ True False  True]
+    """
+    labels = joint.sum(0) > 0
+    classes, _ = merged(joint[:, labels])
+    p = classes.sum(1)
+    return p / p.sum(), classes / p[:, None], labels
