@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .checks import Floats
 from .information import entropy, occupied, of_cells
-from .quantisers import homogenised
+from .quantisers import homogenised, label_error
 
 
 def of_layers(cells: xr.DataArray, run: xr.Dataset, epsilon: float) -> xr.Dataset:
@@ -48,7 +48,9 @@ def of_layers(cells: xr.DataArray, run: xr.Dataset, epsilon: float) -> xr.Datase
     h_t, _ = of_cells(cells.values, p_x, p_y_given_x)
     # H(X|T) = H(X,T) - H(T), where T is a function of X.
     h_x_given_t = entropy(p_x) - h_t
-    merged = np.apply_along_axis(_merged, -1, cells.values, p_x[:, None] * p_y_given_x, epsilon)
+    merged = np.apply_along_axis(
+        _homogenised, -1, cells.values, p_x[:, None] * p_y_given_x, epsilon
+    )
     found = {
         "occupied_cells": (occupied(cells.values), "1", "cells that hold a pattern"),
         "entropy": (h_t, "bit", "H(T)"),
@@ -77,14 +79,12 @@ def of_layers(cells: xr.DataArray, run: xr.Dataset, epsilon: float) -> xr.Datase
     )
 
 
-def _merged(cells: NDArray[np.integer], p_xy: Floats, epsilon: float) -> Floats:
+def _homogenised(cells: NDArray[np.integer], p_xy: Floats, epsilon: float) -> Floats:
     """Label error of one partition (pattern,), and the fewest cells it can be merged into."""
     _, cell = np.unique(cells, return_inverse=True)
     p_ty = np.zeros((cell.max() + 1, p_xy.shape[1]))
     np.add.at(p_ty, cell, p_xy)
     p_ty = p_ty[p_ty.sum(1) > 0]
-    others = p_ty.copy()
-    others[np.arange(len(p_ty)), p_ty.argmax(1)] = 0
-    error = float(others.sum())
-    merged = float(homogenised(p_ty, [epsilon]).cells.item()) if error <= epsilon else np.nan
-    return np.array([error, merged])
+    error = label_error(p_ty)
+    fewest = float(homogenised(p_ty, [epsilon]).cells.item()) if error <= epsilon else np.nan
+    return np.array([error, fewest])

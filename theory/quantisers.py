@@ -15,6 +15,7 @@ from scipy.special import xlogy
 
 from .checks import Floats, checked_joint, positive_row
 from .information import of_cells
+from .sufficiency import merged
 
 Integers = NDArray[np.int64]
 
@@ -103,7 +104,7 @@ def homogenised(p_xy: ArrayLike, epsilon: ArrayLike) -> xr.Dataset:
     if epsilons.ndim != 1 or epsilons.size == 0:
         raise ValueError(f"epsilon has shape {epsilons.shape}, expected (epsilon,), not empty")
     sets = (np.arange(1, 2**labels)[:, None] >> np.arange(labels) & 1).astype(bool)
-    errors = np.array([_label_error(p, predicted) for predicted in sets])
+    errors = np.array([label_error(p, predicted) for predicted in sets])
     unreachable = ~(epsilons >= errors[-1])
     if unreachable.any():
         raise ValueError(
@@ -144,17 +145,10 @@ def _ordered(p_xy: Floats) -> tuple[Floats, Integers]:
 
     By both columns of p(y|x), since of two numbers next to 1 only their complements may differ.
     """
-    q = p_xy / p_xy.sum(1, keepdims=True)
+    rows, row_of_x = merged(p_xy)
+    q = rows / rows.sum(1, keepdims=True)
     order = np.lexsort((q[:, 1], -q[:, 0]))
-    ordered = q[order]
-    # Within a few roundings of p(x) p(y|x) / p(x), rows are the same.
-    same = np.isclose(ordered[1:], ordered[:-1], rtol=1e-15, atol=0).all(1)
-    number = np.concatenate([[0], (~same).cumsum()])
-    row_of_x = np.empty(len(q), dtype=np.int64)
-    row_of_x[order] = number
-    rows = np.zeros((number[-1] + 1, 2))
-    np.add.at(rows, row_of_x, p_xy)
-    return rows, row_of_x
+    return rows[order], order.argsort()[row_of_x]
 
 
 def _last_cells(rows: Floats) -> Iterator[tuple[int, Floats, Floats]]:
@@ -204,8 +198,14 @@ def _partitions(p_xy: Floats, cell: Integers, dim: str, values: NDArray) -> xr.D
     )
 
 
-def _label_error(p_xy: Floats, predicted: NDArray[np.bool_]) -> float:
-    """Probability of all but the likeliest of the ``predicted`` labels, of each x."""
+def label_error(p_xy: Floats, predicted: NDArray[np.bool_] | bool = True) -> float:
+    """Probability that the label is not the likeliest of those ``predicted`` (y,), for each x.
+
+    ``p_xy`` is (x, y); by default every label may be predicted.
+
+    >>> print(label_error(np.array([[0.25, 0.25], [0, 0.5]])))
+    0.25
+    """
     others = p_xy.copy()
     others[np.arange(len(p_xy)), np.where(predicted, p_xy, -1).argmax(1)] = 0
     return float(others.sum())
