@@ -370,9 +370,9 @@ def test_bad_parameters_are_refused():
             bottleneck.curve(SYMMETRIC, betas)
     with pytest.raises(ValueError, match="tolerance is 0"):
         bottleneck.curve(SYMMETRIC, [2], tolerance=0)
-    with pytest.raises(ValueError, match=r"start has shape \(3, 3\), expected \(2, cluster\)"):
+    with pytest.raises(ValueError, match=r"start has shape \(3, 3\), expected \(2, t\)"):
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.eye(3))
-    with pytest.raises(ValueError, match="rows that are no probabilities"):
+    with pytest.raises(ValueError, match="start sums to 2 in row 0, expected 1"):
         bottleneck.blahut_arimoto(SYMMETRIC, 2, np.ones((2, 2)))
 
 

@@ -143,7 +143,7 @@ def test_every_variable_has_units_and_a_long_name():
         ({"covariance_x": [[1, 0.5], [0, 1]]}, "covariance_x differs from its transpose by 0.5"),
         ({"covariance_x": np.diag([1, 0])}, "covariance_x has the eigenvalue 0, expected a pos"),
         ({"covariance_y": [[-1]]}, "covariance_y has the eigenvalue -1"),
-        ({"covariance_y": [[np.nan]]}, "covariance_y has values that are not finite"),
+        ({"covariance_y": [[np.nan]]}, "covariance_y is nan, expected finite"),
         ({"covariance_xy": [[0.5, 0.5]]}, r"shape \(1, 2\), expected finite .* \(2, 1\)"),
         ({"covariance_xy": [[np.nan], [0]]}, "covariance_xy has shape"),
         ({"covariance_xy": [[1], [0]]}, "canonical correlation of 1, expected less than 1"),

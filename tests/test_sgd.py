@@ -256,7 +256,7 @@ def test_bad_input_is_refused():
         reshuffled_variance(1.0, 1.0, 1, learning_rate=0.1)
     wrong = [
         (np.eye(2), NOISE, r"batch_covariance has shape \(3, 3\), expected the hessian's \(2, 2\)"),
-        (np.ones((2, 3)), NOISE, r"hessian has shape \(2, 3\), expected \(coordinate"),
+        (np.ones((2, 3)), NOISE, r"hessian has shape \(2, 3\), expected a square"),
         (np.array([[1, 0.5], [0, 1]]), np.eye(2), "hessian differs from its transpose by 0.5"),
         (np.eye(2), -np.eye(2), "batch_covariance has the eigenvalue -1, expected a positive"),
         (-np.eye(2), np.eye(2), "curvature is -1.0, expected finite and more than 0"),

@@ -5,6 +5,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+# Asymmetry up to this share of the largest entry is rounding.
+ASYMMETRY = 1e-10
+
 
 def finite(name: str, values: ArrayLike) -> Floats:
     """``values`` as floats; ValueError unless every one is finite."""
@@ -64,11 +67,11 @@ def checked_joint(p_xy: ArrayLike) -> Floats:
     return p
 
 
-def checked_encoder(p_t_given_x: ArrayLike, patterns: int) -> Floats:
+def checked_encoder(p_t_given_x: ArrayLike, patterns: int, *, name: str = "p_t_given_x") -> Floats:
     """Encoder ``p_t_given_x`` of ``patterns`` x as floats of shape (x, t).
 
-    ValueError, naming the entry or row, if it has another shape, an entry that is no probability,
-    or a row that does not sum to 1 within 1e-9.
+    ValueError, naming the entry or row of ``name``, if it has another shape, an entry that is no
+    probability, or a row that does not sum to 1 within 1e-9.
 
     >>> print(checked_encoder([[1, 0], [0.5, 0.5]], 2))
     [[1.  0. ]
@@ -76,15 +79,15 @@ def checked_encoder(p_t_given_x: ArrayLike, patterns: int) -> Floats:
     """
     p = np.asarray(p_t_given_x, dtype=float)
     if p.ndim != 2 or 0 in p.shape or len(p) != patterns:
-        raise ValueError(f"p_t_given_x has shape {p.shape}, expected ({patterns}, t)")
+        raise ValueError(f"{name} has shape {p.shape}, expected ({patterns}, t)")
     wrong = ~((p >= 0) & (p <= 1 + 1e-9))
     if wrong.any():
         x, t = (int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"p_t_given_x at {(x, t)} is {p[x, t]}, expected a probability")
+        raise ValueError(f"{name} at {(x, t)} is {p[x, t]}, expected a probability")
     off = np.abs(p.sum(1) - 1) > 1e-9
     if off.any():
         raise ValueError(
-            f"p_t_given_x sums to {p.sum(1)[off][0]:.12g} in row {off.argmax()}, expected 1"
+            f"{name} sums to {p.sum(1)[off][0]:.12g} in row {off.argmax()}, expected 1"
         )
     return p
 
@@ -103,3 +106,24 @@ def positive_row(name: str, values: ArrayLike) -> Floats:
         at = wrong.argmax()
         raise ValueError(f"{name} at {at} is {row[at]}, expected finite and above 0")
     return row
+
+
+def symmetric(name: str, values: ArrayLike) -> Floats:
+    """``values`` (d, d) as floats, made symmetric to the last digit.
+
+    ValueError if they are not finite, no square matrix, empty, or differ from their transpose by
+    more than `ASYMMETRY` of the largest.
+
+    >>> print(symmetric("covariance", [[2, 1], [1, 3]]))
+    [[2. 1.]
+     [1. 3.]]
+    """
+    matrix = finite(name, values)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"{name} has shape {matrix.shape}, expected a square matrix, not empty")
+    asymmetry = np.abs(matrix - matrix.T).max()
+    if asymmetry > ASYMMETRY * np.abs(matrix).max():
+        raise ValueError(
+            f"{name} differs from its transpose by {asymmetry:.3g}, expected a symmetric matrix"
+        )
+    return np.asarray((matrix + matrix.T) / 2)

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from .checks import Floats, positive_row
+from .checks import Floats, positive_row, symmetric
 
-# Asymmetry up to this share of the largest entry is rounding.
+# A canonical correlation this near to 1 is 1 but for rounding.
 ROUNDING = 1e-10
 
 
@@ -37,23 +37,7 @@ def gaussian_curve(
     positive definite, or a canonical correlation is 1, which is infinite information.
     """
     betas = positive_row("betas", betas)
-    root_x = _root("covariance_x", covariance_x)
-    root_y = _root("covariance_y", covariance_y)
-    cross = np.asarray(covariance_xy, dtype=float)
-    if cross.shape != (len(root_x), len(root_y)) or not np.isfinite(cross).all():
-        raise ValueError(
-            f"covariance_xy has shape {cross.shape}, expected finite numbers of shape "
-            f"{(len(root_x), len(root_y))}"
-        )
-    whitened = np.linalg.solve(root_y, np.linalg.solve(root_x, cross).T).T
-    u, correlations, _ = np.linalg.svd(whitened)
-    if correlations[0] > 1 - ROUNDING:
-        raise ValueError(
-            f"covariances give a canonical correlation of {correlations[0]:.12g}, "
-            "expected less than 1: information would be infinite"
-        )
-    rho = np.zeros(len(root_x))
-    rho[: len(correlations)] = correlations
+    rho, directions = _canonical(covariance_x, covariance_xy, covariance_y)
     explained, eigenvalue = rho**2, (1 - rho) * (1 + rho)
     critical = np.divide(1, explained, out=np.full(len(rho), np.inf), where=explained > 0)
     gain = betas[:, None] * explained
@@ -61,8 +45,7 @@ def gaussian_curve(
     compression = (betas[:, None] - 1) * explained / eigenvalue
     information_input = np.log2(compression, out=np.zeros(active.shape), where=active) / 2
     lost = np.log2(gain, out=np.zeros(active.shape), where=active) / 2
-    # v_i = root_x^-T u_i, so that v_i^T cov(x) v_i = 1.
-    directions = np.linalg.solve(root_x.T, u).T
+    # v_i^T cov(x) v_i = 1.
     scale = np.sqrt(np.where(active, gain - 1, 0) / eigenvalue)
     return xr.Dataset(
         {
@@ -96,18 +79,34 @@ def gaussian_curve(
     )
 
 
+def _canonical(
+    covariance_x: ArrayLike, covariance_xy: ArrayLike, covariance_y: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Canonical correlations (mode,), descending, and directions v (mode, x) of unit variance."""
+    root_x = _root("covariance_x", covariance_x)
+    root_y = _root("covariance_y", covariance_y)
+    cross = np.asarray(covariance_xy, dtype=float)
+    if cross.shape != (len(root_x), len(root_y)) or not np.isfinite(cross).all():
+        raise ValueError(
+            f"covariance_xy has shape {cross.shape}, expected finite numbers of shape "
+            f"{(len(root_x), len(root_y))}"
+        )
+    whitened = np.linalg.solve(root_y, np.linalg.solve(root_x, cross).T).T
+    u, correlations, _ = np.linalg.svd(whitened)
+    if correlations[0] > 1 - ROUNDING:
+        raise ValueError(
+            f"covariances give a canonical correlation of {correlations[0]:.12g}, "
+            "expected less than 1: information would be infinite"
+        )
+    rho = np.zeros(len(root_x))
+    rho[: len(correlations)] = correlations
+    # v_i = root_x^-T u_i.
+    return rho, np.linalg.solve(root_x.T, u).T
+
+
 def _root(name: str, covariance: ArrayLike) -> Floats:
     """Lower triangular R with R R^T = ``covariance``."""
-    s = np.asarray(covariance, dtype=float)
-    if s.ndim != 2 or s.shape[0] != s.shape[1] or s.size == 0:
-        raise ValueError(f"{name} has shape {s.shape}, expected a square matrix")
-    if not np.isfinite(s).all():
-        raise ValueError(f"{name} has values that are not finite")
-    asymmetry = np.abs(s - s.T).max()
-    if asymmetry > ROUNDING * np.abs(s).max():
-        raise ValueError(
-            f"{name} differs from its transpose by {asymmetry:.3g}, expected a symmetric matrix"
-        )
+    s = symmetric(name, covariance)
     smallest = np.linalg.eigvalsh(s)[0]
     if smallest <= 0:
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import Floats, checked_joint, positive_row
+from .checks import Floats, checked_encoder, checked_joint, positive_row
 from .mixing import decode, information, log_joint, log_sums
 
 
@@ -24,6 +24,8 @@ def sweep(p: Floats, q: Floats, encoder: Floats, beta: float) -> tuple[Floats, f
 
 def second_eigenvalue(p: Floats, q: Floats) -> float:
     """lambda_2, the squared second singular value of p(x, y) / sqrt(p(x) p(y)).
+
+    ``p`` (x,) are the p(x), ``q`` (x, label) the p(y|x).
 
     The trivial bottleneck is locally stable for beta < 1 / lambda_2, and near it a sweep shrinks
     the distance from it by the factor beta lambda_2.
@@ -52,18 +54,17 @@ def blahut_arimoto(
 ) -> Iteration:
     """The plain iteration on an encoder ``start`` (x, cluster): an oracle, and the usual method.
 
+    ``p_xy`` is (x, label), ``tolerance`` in nats, and ``sweeps`` the most that are made.
+
     It finds a local optimum, at a linear rate that vanishes at critical betas: near the trivial
     solution a sweep shrinks the distance by the factor beta lambda_2. The Lagrangian never rises.
 
-    Raises ValueError for a ``p_xy``, ``beta`` or ``start`` that is no distribution.
+    ValueError as for `checked_joint` and, for ``start``, `checked_encoder`, or for a ``beta`` that
+    is not finite and above 0.
     """
     joint = checked_joint(p_xy)
     positive_row("beta", [beta])
-    p_t_x = np.array(start, dtype=float)
-    if p_t_x.ndim != 2 or len(p_t_x) != len(joint):
-        raise ValueError(f"start has shape {p_t_x.shape}, expected ({len(joint)}, cluster)")
-    if not ((p_t_x >= 0).all() and np.allclose(p_t_x.sum(1), 1, rtol=0, atol=1e-9)):
-        raise ValueError("start holds rows that are no probabilities, expected p(t|x)")
+    p_t_x = checked_encoder(start, len(joint), name="start")
     p = joint.sum(1)
     q = joint / p[:, None]
     trace: list[float] = []

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import Floats, at_least, finite, non_negative, positive
+from .checks import Floats, at_least, finite, non_negative, positive, symmetric
 from .langevin import SDE
 
-# Asymmetry and negative eigenvalues up to this share of the largest are rounding.
+# Negative eigenvalues up to this share of the largest are rounding.
 ROUNDING = 1e-10
 
 
@@ -163,8 +163,8 @@ def stationary_covariance(
     """
     eta, mu = _hyperparameters(learning_rate, momentum)
     hessian, covariance = (
-        _symmetric("hessian", hessian),
-        _symmetric("batch_covariance", batch_covariance),
+        symmetric("hessian", hessian),
+        symmetric("batch_covariance", batch_covariance),
     )
     if hessian.shape != covariance.shape:
         raise ValueError(
@@ -218,15 +218,3 @@ def _stable(curvature: ArrayLike, learning_rate: float, momentum: float) -> Floa
             f"expected less than {limit:.6g}, where steps are stable"
         )
     return a
-
-
-def _symmetric(name: str, values: ArrayLike) -> Floats:
-    matrix = finite(name, values)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise ValueError(f"{name} has shape {matrix.shape}, expected (coordinate, coordinate)")
-    asymmetry = np.abs(matrix - matrix.T).max()
-    if asymmetry > ROUNDING * np.abs(matrix).max():
-        raise ValueError(
-            f"{name} differs from its transpose by {asymmetry:.3g}, expected a symmetric matrix"
-        )
-    return np.asarray((matrix + matrix.T) / 2)
