@@ -200,5 +200,5 @@ def test_what_does_not_fit_is_refused():
         breaks.fit_break(X[::-1], np.ones((1, 120)))
     with pytest.raises(ValueError, match=r"y has shape \(1, 7\), expected \(curves, 120\)"):
         breaks.fit_break(X, np.ones((1, 7)))
-    with pytest.raises(ValueError, match="most is -1, expected 0 or more"):
+    with pytest.raises(ValueError, match="most is -1, expected an integer of at least 0"):
         breaks.fit_breaks(X, np.ones((1, 120)), -1)

@@ -83,7 +83,7 @@ def test_debiasing_undoes_what_few_batches_do():
     seen = phases.observed_signal_to_noise(run, 14)
     exact = phases.signal_to_noise(run)
     assert phases.debiased_square(seen, 14).values == pytest.approx((exact**2).values, rel=1e-12)
-    with pytest.raises(ValueError, match="batches is 1, expected at least 2"):
+    with pytest.raises(ValueError, match="batches is 1, expected an integer of at least 2"):
         phases.noise_floor(1)
 
 

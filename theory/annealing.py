@@ -12,6 +12,7 @@ from .mixing import (
     Mixture,
     Solution,
     encode,
+    floored_log,
     information,
     log_joint,
     log_kernel,
@@ -49,7 +50,7 @@ def ascend(
     height = np.full(len(r), -np.inf)
     rising = np.arange(len(r))
     for _ in range(ASCENTS):
-        at = np.log(np.maximum(r[rising], SMALLEST))
+        at = floored_log(r[rising])
         terms = log_ratio[:, None] + log_kernel(q, at, beta)
         reached = log_sums(terms, 0)[0]
         still = reached - height[rising] > enough
@@ -89,7 +90,7 @@ def refine(p: Floats, q: Floats, mixture: Mixture, beta: float, tolerance: float
         new = peaks[heights > tolerance / 2]
         atoms = np.concatenate([mixture.posteriors, new])
         weights = np.concatenate([mixture.weights, np.zeros(len(atoms) - len(mixture.weights))])
-        kernel = log_kernel(q, np.log(np.maximum(atoms, SMALLEST)), beta)
+        kernel = log_kernel(q, floored_log(atoms), beta)
         # Rows may be scaled as one likes: only their ratios to the mixture count.
         weights = refit(p, np.exp(kernel - kernel.max(1, keepdims=True)), weights)
         mixture = Mixture(weights[weights > 0], atoms[weights > 0])

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
 from .autoregression import unbiased_autocorrelation
+from .checks import at_least
 from .profiles import gain
 
 GRID = 301
@@ -74,7 +75,7 @@ def fit_break(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Break:
     The position has the interval {c: (RSS(c) - RSS_min) / s^2 <= chi^2_1}, s^2 = RSS_min /
     (points - 4), of the whitened curve, phi being that of the residuals of ordinary least squares;
     where the set has holes its hull. A curve that holds a NaN is NaN in all estimates. ValueError
-    if ``x`` does not ascend or has fewer than 8 points.
+    if ``x`` does not ascend or has fewer than 8 points, or ``y`` does not fit it.
     """
     return fit_design(Design(x, y), level)
 
@@ -104,11 +105,11 @@ def fit_breaks(x: ArrayLike, y: ArrayLike, most: int = 3) -> Breaks:
     For each number of breaks they are added one by one and then moved in turn until none moves: a
     minimum in each break, not surely that in all. phi is that of ordinary least squares with
     ``most`` breaks, one phi for all numbers, so that the criteria compare. Breaks keep `GAP` apart.
+    ValueError as in `fit_break`, or if ``most`` is negative.
     """
     design = Design(x, y)
     curves, points = design.y.shape
-    if most < 0:
-        raise ValueError(f"most is {most}, expected 0 or more")
+    at_least("most", most, 0)
     zero = np.zeros(curves)
     places = design.descend(np.empty((curves, 0), dtype=int), zero, most)
     ordinary = design.coefficients(places, zero)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from .checks import Floats
-from .mixing import SMALLEST, Mixture, Solution, log_kernel, refit
+from .mixing import SMALLEST, Mixture, Solution, floored_log, log_kernel, refit
 
 # Spacing of the grid, as a fraction of the width 1 / sqrt(beta) that a kernel has in 2 asin sqrt r.
 SPACING = 0.25
@@ -64,7 +64,7 @@ class Problem:
 
     def log_c(self, ratio: Floats, z: Floats) -> Floats:
         """Log c at logits; where it underflows, a number above it that is still far below 0."""
-        return np.log(np.maximum(ratio @ self.kernel(z), SMALLEST))
+        return floored_log(ratio @ self.kernel(z))
 
     def slopes(self, ratio: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
         """Log c and its first two derivatives at logits."""
@@ -101,7 +101,7 @@ class Problem:
         """Upper bound of log c over all logits, above its maximum by at most about ``slack``."""
         beta = self.beta
         low, high = self.grid[:-1], self.grid[1:]
-        values = np.log(np.maximum(ratio @ self.on_grid, SMALLEST))
+        values = floored_log(ratio @ self.on_grid)
         at_low, at_high = values[:-1], values[1:]
         # Beyond the grid's ends c is less than what it is there, by less than e^-FAR.
         reached, settled = float(values.max()), -np.inf
@@ -181,7 +181,7 @@ def _begin(problem: Problem, start: Mixture | None) -> tuple[Floats, Floats]:
     """Logits and weights of the start, with a spread of atoms where it leaves a class far away."""
     z, weights = np.empty(0), np.empty(0)
     if start is not None:
-        log_r = np.log(np.maximum(start.posteriors, SMALLEST))
+        log_r = floored_log(start.posteriors)
         z = np.clip(log_r[:, 1] - log_r[:, 0], problem.grid[0], problem.grid[-1])
         weights = start.weights
         if problem.kernel(z).max(1).min() > 1e-9:
@@ -227,7 +227,7 @@ def _sweep(problem: Problem, z: Floats, weights: Floats) -> tuple[Floats, Floats
     """Some Blahut-Arimoto iterations: rare clusters, which F hardly feels, settle by them."""
     for _ in range(SWEEPS):
         share = (problem.p / problem.mixture(z, weights))[:, None] * problem.kernel(z)
-        log_r = np.log(np.maximum(share.T @ problem.q, SMALLEST))
+        log_r = floored_log(share.T @ problem.q)
         z = np.clip(log_r[:, 1] - log_r[:, 0], problem.grid[0], problem.grid[-1])
         weights = weights * share.sum(0)
     return z, weights / weights.sum()

@@ -62,10 +62,8 @@ def exponential(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
     ``at_limit`` is True where the best lies at an end, so that it is no estimate but a bound.
     """
     t = _times(curves, along)
-    least, most = np.log(np.diff(t).min()), np.log(10 * (t[-1] - t[0]))
-    base, logarithms = np.ones((1, len(t))), np.linspace(least, most, GRID)
     y, label = _unlabelled(curves)
-    found = profiles.fit(y, base, lambda p: np.exp(-t / np.exp(p)), logarithms)
+    found = profiles.fit(y, np.ones((1, len(t))), lambda p: np.exp(-t / np.exp(p)), log_times(t))
     time = np.exp(found.parameter)
     fitted = found.base + found.amplitude[..., None] * np.exp(-t / time[..., None])
     return xr.Dataset(
@@ -77,6 +75,22 @@ def exponential(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
             "fitted": label(fitted, "exponential relaxation"),
         }
     )
+
+
+def checked_clock(data: xr.Dataset | xr.DataArray, along: str) -> xr.DataArray:
+    """The coordinate ``along`` (step,) of ``data``: "step" or "epoch"; ValueError if it has none.
+
+    >>> checked_clock(xr.DataArray([1.0, 2.0], {"step": [0, 10]}, "step"), "step").values.tolist()
+    [0, 10]
+    """
+    if along not in data.coords or data[along].dims != ("step",):
+        raise ValueError(f"{along!r} is no coordinate along step, expected 'step' or 'epoch'")
+    return data[along]
+
+
+def log_times(t: NDArray) -> NDArray:
+    """Logarithms of the relaxation times that are tried for records at ascending ``t`` (step,)."""
+    return np.linspace(np.log(np.diff(t).min()), np.log(10 * (t[-1] - t[0])), GRID)
 
 
 def power_law(
@@ -223,9 +237,7 @@ def _units(values: xr.DataArray) -> str:
 def _times(curves: xr.DataArray, along: str) -> NDArray:
     if "step" not in curves.dims:
         raise ValueError(f"curves have dims {curves.dims}, expected 'step' among them")
-    if along not in curves.coords or curves[along].dims != ("step",):
-        raise ValueError(f"{along!r} is no coordinate along step, expected 'step' or 'epoch'")
-    t = curves[along].values.astype(float)
+    t = checked_clock(curves, along).values.astype(float)
     if len(t) < 3 or not (np.diff(t) > 0).all():
         raise ValueError(f"{along!r} has {len(t)} records, expected at least 3 that ascend")
     return t

@@ -116,6 +116,11 @@ class Groups:
         rows = self._group.shape[0]
         return np.asarray(np.bincount(self.row, values, rows), dtype=float).reshape(self.shape)
 
+    def entropy(self, weights: NDArray) -> Floats:
+        """Sum of -p log2 p over each row's groups, p being the `totals` of ``weights``: (...)."""
+        p = self.totals(weights)
+        return self.by_row(-xlogy(p, p)) / np.log(2)
+
 
 def of_cells(cells: NDArray[np.integer], p_x: Floats, p_y_given_x: Floats) -> tuple[Floats, Floats]:
     """I(X;T) and I(T;Y), in bits, of deterministic encoders x -> ``cells[..., x]``.
@@ -130,12 +135,10 @@ def of_cells(cells: NDArray[np.integer], p_x: Floats, p_y_given_x: Floats) -> tu
     1.0 1.0
     """
     groups = Groups(np.asarray(cells))
-    p_t = groups.totals(p_x)
-    h_t = groups.by_row(-xlogy(p_t, p_t)) / np.log(2)
+    h_t = groups.entropy(p_x)
     h_ty = np.zeros(groups.shape)
     for p_y in np.transpose(p_y_given_x):
-        p_ty = groups.totals(p_x * p_y)
-        h_ty += groups.by_row(-xlogy(p_ty, p_ty)) / np.log(2)
+        h_ty += groups.entropy(p_x * p_y)
     return h_t, h_t + entropy(p_x @ p_y_given_x) - h_ty
 
 
@@ -162,7 +165,8 @@ def entropy_given_cells(
     0.5
     """
     p_x = np.asarray(p_x, dtype=float)
-    return _entropy_of_cells(joined(values, cells), p_x) - _entropy_of_cells(cells, p_x)
+    both, given = Groups(joined(values, cells)), Groups(np.asarray(cells))
+    return both.entropy(p_x) - given.entropy(p_x)
 
 
 def joined(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -170,9 +174,3 @@ def joined(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
     pairs = np.stack(np.broadcast_arrays(a, b), -1)
     numbers = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)[1]
     return numbers.reshape(pairs.shape[:-1])
-
-
-def _entropy_of_cells(cells: NDArray[np.integer], p_x: Floats) -> Floats:
-    groups = Groups(np.asarray(cells))
-    p_t = groups.totals(p_x)
-    return groups.by_row(-xlogy(p_t, p_t)) / np.log(2)

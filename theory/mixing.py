@@ -41,6 +41,11 @@ class Solution(NamedTuple):
     converged: bool
 
 
+def floored_log(values: Floats) -> Floats:
+    """Logarithm, in which 0 counts as `SMALLEST`."""
+    return np.log(np.maximum(values, SMALLEST))
+
+
 def log_kernel(q: Floats, log_posteriors: Floats, beta: float) -> Floats:
     """-beta KL(p(y|x) || r), shape (class, cluster)."""
     return beta * (q @ log_posteriors.T - xlogy(q, q).sum(1)[:, None])
@@ -49,8 +54,8 @@ def log_kernel(q: Floats, log_posteriors: Floats, beta: float) -> Floats:
 def log_joint(q: Floats, mixture: Mixture, beta: float) -> Floats:
     """Log w(t) - beta KL(p(y|x) || r_t), shape (class, cluster)."""
     weights, posteriors = mixture
-    kernel = log_kernel(q, np.log(np.maximum(posteriors, SMALLEST)), beta)
-    return kernel + np.log(np.maximum(weights, SMALLEST))
+    kernel = log_kernel(q, floored_log(posteriors), beta)
+    return kernel + floored_log(weights)
 
 
 def log_sums(terms: Floats, axis: int) -> Floats:
@@ -87,10 +92,6 @@ def information(p: Floats, q: Floats, encoder: Floats) -> tuple[float, float]:
     return float(i_x), float(i_y)
 
 
-def _log(mixture: Floats) -> Floats:
-    return np.log(np.maximum(mixture, SMALLEST))
-
-
 def refit(p: Floats, kernel: Floats, weights: Floats, steps: int = 3) -> Floats:
     """Weights of higher likelihood for the atoms of ``kernel`` (class, cluster), some exactly zero.
 
@@ -109,7 +110,7 @@ def refit(p: Floats, kernel: Floats, weights: Floats, steps: int = 3) -> Floats:
         if slope < 1e-15:
             break
         length, before = 1.0, p @ np.log(mixture)
-        while p @ _log(kernel @ (weights + length * step)) < before + 0.1 * length * slope:
+        while p @ floored_log(kernel @ (weights + length * step)) < before + 0.1 * length * slope:
             length /= 2
             if length < 1e-12:
                 return weights

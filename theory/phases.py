@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
+from .checks import at_least
+
 
 def minibatch_spread(run: xr.Dataset) -> xr.DataArray:
     """Root trace of the covariance of minibatch gradients, in nats.
@@ -46,7 +48,7 @@ def noise_floor(batches: int) -> float:
     >>> noise_floor(101)
     0.1
     """
-    _check_batches(batches)
+    at_least("batches", batches, 2)
     return float(1 / np.sqrt(batches - 1))
 
 
@@ -57,7 +59,7 @@ def observed_signal_to_noise(run: xr.Dataset, batches: int) -> xr.DataArray:
     divisor M: never below the `noise_floor`. (The batches of one epoch are no independent batches
     but a partition, whose mean is exact.) ValueError for less than two.
     """
-    _check_batches(batches)
+    at_least("batches", batches, 2)
     exact = signal_to_noise(run)
     observed = ((batches * exact**2 + 1) / (batches - 1)) ** 0.5
     return observed.assign_attrs(
@@ -72,14 +74,9 @@ def debiased_square(observed: xr.DataArray, batches: int) -> xr.DataArray:
     ((M - 1) s_M^2 - 1) / M. It is negative as often as not where there is only noise, and stays so;
     its root is for means over members. ValueError for less than two.
     """
-    _check_batches(batches)
+    at_least("batches", batches, 2)
     square = ((batches - 1) * observed**2 - 1) / batches
     return square.assign_attrs(units="1", long_name="squared signal-to-noise ratio, debiased")
-
-
-def _check_batches(batches: int) -> None:
-    if batches < 2:
-        raise ValueError(f"batches is {batches}, expected at least 2")
 
 
 def gradient_curves(run: xr.Dataset, formula: str) -> xr.Dataset:

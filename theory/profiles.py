@@ -49,13 +49,17 @@ def gain(bb: NDArray, bf: NDArray, ff: NDArray, by: NDArray, fy: NDArray) -> NDA
 
 
 def fit(
-    y: ArrayLike, base: ArrayLike, family: Family, grid: ArrayLike, weight: NDArray | None = None
+    y: ArrayLike,
+    base: ArrayLike,
+    family: Family,
+    grid: ArrayLike,
+    among: NDArray[np.bool_] | None = None,
 ) -> Fit:
-    """Fit the curves ``y`` (..., points); points that are NaN, or have weight 0, do not count.
+    """Fit the curves ``y`` (..., points), with the points ``among`` (..., points) that are not NaN.
 
     ``base`` is (base, points), ``grid`` ascending values of p. A curve with fewer points than
-    coefficients plus one is NaN in all estimates. Raises ValueError if the shapes do not agree or
-    the grid does not ascend.
+    coefficients plus one, p being one, is NaN in all estimates. ValueError if the shapes do not
+    agree, or the grid does not hold at least 3 ascending values.
     """
     curves, base = np.asarray(y, dtype=float), np.asarray(base, dtype=float)
     grid = np.asarray(grid, dtype=float)
@@ -64,7 +68,7 @@ def fit(
     if grid.ndim != 1 or len(grid) < 3 or (np.diff(grid) <= 0).any():
         raise ValueError("the grid has to hold at least 3 ascending values")
     shape = curves.shape[:-1]
-    counts = np.isfinite(curves) & (True if weight is None else weight > 0)
+    counts = np.isfinite(curves) & (True if among is None else among)
     curves = curves.reshape(-1, curves.shape[-1])
     counts = counts.reshape(curves.shape)
     enough = counts.sum(-1) >= len(base) + 3

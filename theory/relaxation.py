@@ -12,8 +12,9 @@ import xarray as xr
 from scipy.optimize import isotonic_regression
 
 from . import profiles
-from .censoring import OBSERVED, RIGHT
-from .fitting import GRID, mean_interval
+from .censoring import LEFT, OBSERVED, RIGHT
+from .checks import at_least
+from .fitting import checked_clock, log_times, mean_interval
 from .onset import LEAST_DROP, compression_onset
 
 RELAXED = 0.9
@@ -104,14 +105,12 @@ def first_passage(curve: xr.DataArray, target: float, along: str = "step") -> xr
     For error rates. ``censored`` is 1, and the time that of the last finite record, where the
     target is not reached; and -1 where it is so at the first record.
     """
-    if along not in curve.coords or curve[along].dims != ("step",):
-        raise ValueError(f"{along!r} is no coordinate along step, expected 'step' or 'epoch'")
-    curve = curve.isel(step=curve[along].values > 0)
+    curve = curve.isel(step=checked_clock(curve, along).values > 0)
     reached = curve <= target
     ever, first = reached.any("step"), reached.argmax("step")
     t = curve[along].astype(float)
     last = t.where(curve.notnull()).max("step")
-    code = xr.where(ever, xr.where(first == 0, -1, OBSERVED), RIGHT)
+    code = xr.where(ever, xr.where(first == 0, LEFT, OBSERVED), RIGHT)
     time = t.isel(step=first).where(ever, last).drop_vars(["step", "epoch"], errors="ignore")
     units = curve[along].attrs.get("units", "1")
     found = xr.Dataset({"time": time, "censored": code})
@@ -144,14 +143,15 @@ def sum_condition(compressions: xr.DataArray) -> xr.Dataset:
 
 
 def equal_threshold(layers: int) -> float:
-    """Least C, in nats, with exp(K C) >= K exp(C): log K / (K - 1).
+    """Least C, in nats, with exp(K C) >= K exp(C), K being ``layers``: log K / (K - 1).
+
+    ValueError unless there are two layers or more.
 
     >>> equal_threshold(2) == float(np.log(2))
     True
     """
-    if layers < 2:
-        raise ValueError(f"layers is {layers}, expected at least 2")
-    return float(np.log(layers) / (layers - 1))
+    k = at_least("layers", layers, 2)
+    return float(np.log(k) / (k - 1))
 
 
 def _information(run: xr.Dataset) -> xr.DataArray:
@@ -165,9 +165,8 @@ def _decay(
     t: np.ndarray, y: np.ndarray, after: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Time and limit of an exponential fitted to the points ``after``; whether not a decay."""
-    logarithms = np.linspace(np.log(np.diff(t).min()), np.log(10 * (t[-1] - t[0])), GRID)
     base = np.ones((1, len(t)))
-    fit = profiles.fit(y, base, lambda p: np.exp(-(t - t[0]) / np.exp(p)), logarithms, after)
+    fit = profiles.fit(y, base, lambda p: np.exp(-(t - t[0]) / np.exp(p)), log_times(t), after)
     decays = fit.amplitude > 0
     return np.exp(fit.parameter), fit.base[..., 0], ~decays | fit.at_limit
 

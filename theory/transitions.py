@@ -13,7 +13,7 @@ import xarray as xr
 from .breaks import grid
 from .censoring import LEFT, OBSERVED, RIGHT
 from .existence import sign_flip_test, sup_f_test
-from .fitting import broken_line
+from .fitting import broken_line, checked_clock
 from .phases import signal_to_noise
 
 
@@ -96,9 +96,7 @@ def detect(
 
 
 def _ratio(run: xr.Dataset, along: str) -> xr.DataArray:
-    if along not in run.coords or run[along].dims != ("step",):
-        raise ValueError(f"{along!r} is no coordinate along step, expected 'step' or 'epoch'")
-    return signal_to_noise(run).isel(step=run[along].values > 0)
+    return signal_to_noise(run).isel(step=checked_clock(run, along).values > 0)
 
 
 def _times(time: xr.DataArray, censored: xr.DataArray, along: xr.DataArray) -> xr.Dataset:
