@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .verdicts.catalogue import CLAIMS, Claim
+from .verdicts.catalogue import CLAIMS
+from .verdicts.claim import Claim
 from .verdicts.finding import (
     OPEN,
     REFUTED,

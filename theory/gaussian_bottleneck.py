@@ -112,4 +112,4 @@ def _root(name: str, covariance: ArrayLike) -> Floats:
         raise ValueError(
             f"{name} has the eigenvalue {smallest:.3g}, expected a positive definite matrix"
         )
-    return np.linalg.cholesky(s)
+    return np.asarray(np.linalg.cholesky(s), dtype=float)

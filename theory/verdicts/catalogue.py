@@ -4,46 +4,13 @@ As retold in Weng's "Anatomize Deep Learning with Information Theory" (2017). So
 made a claim; what was found of it is for `theory.claims` to say.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-
-from . import generalisation, gradients, planes, times
-from .finding import Finding
-from .records import CONTROLS, ESTIMATORS, LANGEVIN, OPTIMISERS, REFERENCE, RELU, Records
-
-Test = Callable[[Records, np.random.Generator], list[Finding]]
+from . import drops, generalisation, gradients, planes, times
+from .claim import Claim
+from .records import CONTROLS, ESTIMATORS, LANGEVIN, OPTIMISERS, REFERENCE, RELU
 
 WENG = "Weng 2017"
 PAPER = "Shwartz-Ziv & Tishby 2017"
 CHAIN = "Tishby & Zaslavsky 2015"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What is claimed, and how records are asked.
-
-    ``own`` are the records that it needs; without them it is open. ``more`` are those that its
-    test also looks at where they are there.
-    """
-
-    number: int
-    statement: str
-    source: str
-    observable: str
-    statistic: str
-    null: str
-    refutation: str
-    own: tuple[str, ...]
-    test: Test
-    more: tuple[str, ...] = ()
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        """All records that the test looks at."""
-        return (*self.own, *self.more)
-
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -77,7 +44,7 @@ CLAIMS: tuple[Claim, ...] = (
         "blocks of time shuffled in each member",
         "a drop of less than 0.1 bit",
         (REFERENCE,),
-        planes.compression,
+        drops.compression,
         (*CONTROLS, ESTIMATORS),
     ),
     Claim(
@@ -89,7 +56,7 @@ CLAIMS: tuple[Claim, ...] = (
         "a ratio within a factor of two",
         "a ratio beyond it",
         (REFERENCE,),
-        planes.onset_at_saturation,
+        drops.onset_at_saturation,
         (*CONTROLS, ESTIMATORS),
     ),
     Claim(
@@ -101,7 +68,7 @@ CLAIMS: tuple[Claim, ...] = (
         "no association; no difference",
         "a correlation that is not negative, or networks that generalise without compression",
         (REFERENCE, RELU),
-        planes.generalisation,
+        drops.generalisation,
         (*CONTROLS, ESTIMATORS),
     ),
     Claim(
@@ -149,7 +116,7 @@ CLAIMS: tuple[Claim, ...] = (
         "a drop of 0.1 bit at most; a correlation of 0.1 at least",
         "compression without noise, or no growth with the noise",
         ("controls/full-batch", *LANGEVIN),
-        planes.diffusion_compresses,
+        drops.diffusion_compresses,
         (REFERENCE, *OPTIMISERS, "controls/batch-64", "controls/batch-1024"),
     ),
     Claim(

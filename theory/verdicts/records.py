@@ -21,6 +21,7 @@ NOISES = ("controls/noisy", "controls/quantised")
 RANDOM = "controls/random-labels"
 ESTIMATORS = "estimators"
 CONTROLS = (*ACTIVATIONS, *OPTIMISERS, *BATCHES, *LANGEVIN, *NOISES, RANDOM)
+ALL_CONDITIONS = (REFERENCE, *CONTROLS, ESTIMATORS)
 
 LEAST_MEMBERS, LEAST_RECORDS = 4, 4
 
