@@ -1,4 +1,7 @@
-"""Blahut-Arimoto annealed from large beta, for labels of any number."""
+"""Blahut-Arimoto annealed from large beta, for labels of any number.
+
+Arrays are those of `mixing`; every ``tolerance`` is in nats of F.
+"""
 
 from collections.abc import Iterator
 

@@ -9,7 +9,10 @@ MOST = 0.99
 
 
 def autoregressive(phi: float, shape: tuple[int, int], rng: np.random.Generator) -> NDArray:
-    """Stationary e_t = phi e_{t-1} + sqrt(1 - phi^2) xi_t of variance one, (series, points)."""
+    """Stationary e_t = phi e_{t-1} + sqrt(1 - phi^2) xi_t of variance one, (series, points).
+
+    ValueError unless ``phi`` is between -1 and 1.
+    """
     if not -1 < phi < 1:
         raise ValueError(f"phi is {phi}, expected more than -1 and less than 1")
     xi = rng.normal(size=shape)
@@ -18,7 +21,7 @@ def autoregressive(phi: float, shape: tuple[int, int], rng: np.random.Generator)
 
 
 def sample_autocorrelation(residual: ArrayLike) -> NDArray:
-    """The r = sum_t e_t e_{t-1} / sum_t e_t^2 of residuals (..., points)."""
+    """The r = sum_t e_t e_{t-1} / sum_t e_t^2 of residuals (..., points): shape (...)."""
     e = np.asarray(residual, dtype=float)
     return np.asarray((e[..., 1:] * e[..., :-1]).sum(-1) / (e**2).sum(-1))
 
@@ -46,7 +49,8 @@ def expected_autocorrelation(design: ArrayLike, phi: ArrayLike) -> NDArray:
 def unbiased_autocorrelation(residual: ArrayLike, design: ArrayLike) -> NDArray:
     """The phi, from -0.9 to 0.99, of which the r of residuals (..., points) is the expectation.
 
-    An r beyond the expectations of these two is told as the nearer of them.
+    ``design`` (points, regressors) is what they are residuals of; the result is (...). An r beyond
+    the expectations of these two is told as the nearer of them.
     """
     phi = np.append(np.linspace(-0.9, 0.95, 38), MOST)
     r = sample_autocorrelation(residual)

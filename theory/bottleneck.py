@@ -20,21 +20,21 @@ from .sufficiency import reduced
 
 __all__ = ["blahut_arimoto", "curve", "distance", "encoder", "fitted_beta", "squared_curve"]
 
+# The default betas are so many, and end where this share of I(X;Y) is reached.
 POINTS = 50
-# The default betas end where this share of I(X;Y) is reached.
 STALLED = 0.999
 
 
 def curve(
     p_xy: ArrayLike, betas: ArrayLike | None = None, *, tolerance: float = 1e-6
 ) -> xr.Dataset:
-    """The bottleneck curve of a joint distribution ``p_xy`` (x, label), along ``beta``.
+    """The bottleneck curve of a joint distribution ``p_xy`` (x, label), at ``betas`` (beta,).
 
     Variables: ``information_input`` I(X;T) and ``information_label`` I(T;Y), in bits;
     ``lagrangian`` I(X;T) - beta I(T;Y) and ``gap``, how far above its optimum it may be, in nats;
     ``clusters``, the number of values of T; ``converged``; and the clusters themselves, ``weight``
     (beta, cluster) and ``posterior`` (beta, cluster, label), padded with NaN: `encoder` makes the
-    p(t|x) of a point from them; and two scalars in bits, where the curve ends:
+    p(t|x) of a point from them. All are along ``beta``. Two scalars in bits say where it ends:
     ``total_information`` I(X;Y), and ``sufficient_information`` H of the minimal sufficient T, the
     classes of equal p(y|x). The attribute ``method`` says how it was solved:
 
@@ -55,7 +55,7 @@ def curve(
     Default ``betas``: geometric, from 0.9 of the beta where the curve leaves the origin to the
     first power of two above it where I(T;Y) is 0.999 I(X;Y), so that I(X;T) has all but stalled.
 
-    Raises ValueError, naming the entry, for a ``p_xy`` that is no joint distribution with p(x) > 0
+    ValueError, naming the entry, for a ``p_xy`` that is no joint distribution with p(x) > 0
     everywhere, betas that are not positive and finite, a tolerance that is not positive, or
     default betas of independent X and Y.
     """
@@ -85,7 +85,8 @@ def encoder(p_xy: ArrayLike, point: xr.Dataset) -> xr.DataArray:
     """p(t|x) of shape (x, cluster), for one ``point`` of the `curve` of ``p_xy``.
 
     p(t|x) is proportional to weight(t) exp(-beta KL(p(y|x) || posterior(t))). The point's
-    information is that of this encoder.
+    information is that of this encoder. ValueError as for `checked_joint`, for a point that is
+    still along beta, or one that has another number of labels than ``p_xy``.
 
     >>> joint = [[0.4, 0.1], [0.1, 0.4]]
     >>> encoder(joint, curve(joint, [5]).isel(beta=0)).sum("cluster").values.round(12).tolist()
@@ -114,13 +115,14 @@ def encoder(p_xy: ArrayLike, point: xr.Dataset) -> xr.DataArray:
 def squared_curve(p_xy: ArrayLike, lambdas: ArrayLike) -> xr.Dataset:
     """The bottleneck of a Y that is a function of X, by max I(T;Y) - lambda I(X;T)^2 in bits.
 
+    For a joint ``p_xy`` (x, label) at ``lambdas`` (lambda,).
     Unlike a sweep of beta it finds every point of I(T;Y) = min(I(X;T), H(Y)): the optimum is
     I(X;T) = min(1 / (2 lambda), H(Y)) (Kolchinsky, Tracey & Van Kuyk 2019), reached by a T that
     is Y with probability I(X;T) / H(Y) and else a symbol for nothing. Variables
     ``information_input``, ``information_label`` (bits) and ``retention``, that probability, along
     ``lambda`` (per bit).
 
-    Raises ValueError for lambdas that are not positive, or a Y that is no function of X.
+    ValueError as for `checked_joint` and `positive_row`, or for a Y that is no function of X.
     """
     p, q, _ = reduced(checked_joint(p_xy))
     if not _deterministic(q):

@@ -108,8 +108,9 @@ def compare(
     0, and the network need not say one label in each. Flags ``classical_vacuous`` and so on are 1
     where the bound is 1 or more, NaN where it is NaN. The attribute ``comment`` holds `CRITICISMS`.
 
-    ValueError, naming the run, for a variable that is missing or has other dims, information not
-    in bits, or a train_size that is not what in_train holds.
+    ValueError, naming the run, for a variable or coordinate that is missing, other dims,
+    information not in bits, or a train_size that is not what in_train holds; without runs; and for
+    a delta not between 0 and 1.
     """
     named = dict(runs) if isinstance(runs, Mapping) else dict(enumerate(runs))
     if not named:
@@ -141,6 +142,7 @@ def compare(
 def violation_rates(compared: xr.Dataset) -> xr.Dataset:
     """Share of members whose ``population_gap`` exceeds each bound of a `compare`, NaN for none.
 
+    Variables `BOUNDS`, along the dims of ``compared`` that they have, but ``member``.
     A theorem's stays below delta.
     """
     gap = compared.population_gap

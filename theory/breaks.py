@@ -56,13 +56,17 @@ class Breaks(NamedTuple):
 
 
 def grid(x: NDArray) -> NDArray:
-    """Breaks looked at on the ascending abscissa ``x``."""
+    """Breaks looked at on the ascending abscissa ``x`` (points,): shape (`GRID`,)."""
     margin = TRIM * (x[-1] - x[0])
     return np.linspace(x[0] + margin, x[-1] - margin, GRID)
 
 
 def line(x: NDArray, position: NDArray, coefficients: NDArray) -> NDArray:
-    """Values (curve, points) of broken lines; breaks that are NaN do not count."""
+    """Values (curve, points) of broken lines at ``x`` (points,).
+
+    ``position`` is (curve, k), ``coefficients`` (curve, 2 + k) are b0, b1 and the d_k; breaks that
+    are NaN do not count.
+    """
     hinges = np.maximum(x - np.nan_to_num(position)[..., None], 0)
     slopes = np.nan_to_num(coefficients[..., 2:])
     level = coefficients[..., :1] + coefficients[..., 1:2] * x
@@ -152,12 +156,16 @@ def _first_crossing(candidates: NDArray, excess: NDArray) -> NDArray:
 
 
 def first_best(gains: NDArray) -> NDArray:
-    """Candidate of the greatest gain (curve,), whatever is NaN."""
+    """Candidate of the greatest of ``gains`` (curve, candidate): (curve,); NaN are never it."""
     return np.where(np.isnan(gains), -np.inf, gains).argmax(-1)
 
 
 class Design:
-    """Lagged inner products of 1, x, the hinges of all candidates, and the curves."""
+    """Lagged inner products of 1, x, the hinges of all candidates, and the curves.
+
+    ``x`` is (points,), ``y`` (curve, points); ``phi`` below is (curve,), ``places`` (curve, k) are
+    numbers of candidates. ValueError as by `fit_break`.
+    """
 
     def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
         self.x = np.asarray(x, dtype=float)

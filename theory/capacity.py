@@ -28,6 +28,7 @@ READINGS = ("two-sided", "one-sided", "post-ln", "post-log2")
 def classical(parameters: ArrayLike, samples: ArrayLike, *, delta: float = 0.05) -> Floats:
     """Gap epsilon of classifiers with d ``parameters``, covered by (1/epsilon)^d of them.
 
+    ``parameters`` and the m ``samples`` broadcast.
     epsilon^2 = (d log(1/epsilon) + log(1/delta))/2m, one-sided. That a cover at distance epsilon
     takes (1/epsilon)^d classifiers and changes no loss by more than epsilon hides a Lipschitz
     constant: the step is heuristic. From epsilon = 1 on the cover is one classifier.
@@ -55,7 +56,7 @@ def cell_count(
     sqrt((K log |Y| + log(sides/delta))/2m) exceeds |R - R'| (two ``sides``) or R - R' (one) of all
     |Y|^K classifiers at once, with probability 1 - ``delta``. K counts the cells of the partition,
     occupied by the sample or not, and the partition must not depend on the sample: cells of a
-    layer trained on it make a number, but no theorem.
+    layer trained on it make a number, but no theorem. ``cells`` and ``samples`` broadcast.
 
     ValueError for cells or samples below 1, fewer than 2 labels, sides other than 1 and 2, or a
     delta not between 0 and 1.
@@ -88,7 +89,7 @@ def input_compression(
     two-sided, one-sided: 2^I log |Y| + log(2/delta) or log(1/delta), the form of `cell_count`.
     post-ln, post-log2: 2^I + log(1/delta) or log2(1/delta), as printed in the literature with a
     logarithm of unknown base. They lack the factor log 2 (of two labels), so they are looser than
-    the one-sided form.
+    the one-sided form. ``information`` and ``samples`` broadcast.
 
     ValueError for another reading, samples below 1, fewer than 2 labels, or a delta not between 0
     and 1.
@@ -129,7 +130,8 @@ def entropy_bound(
 
     Each of R - R' and R' - R is below it with probability 1 - ``delta``, for a partition that does
     not depend on the sample. It holds at each eta, so at the best one too, as that depends on
-    H(T), m and delta alone. The exponent H/eta is that of Hafez-Kolahi et al. 2019.
+    H(T), m and delta alone. The exponent H/eta is that of Hafez-Kolahi et al. 2019. ``entropy``,
+    ``samples`` and ``eta`` broadcast.
 
     ValueError for a negative entropy, an eta not between 0 and 1, samples below 1, fewer than 2
     labels, or a delta not between 0 and 1.
@@ -151,7 +153,7 @@ def entropy_bound(
 
 
 def vacuous(bound: ArrayLike) -> Floats:
-    """1 where a bound is 1 or more, which any gap of error rates is below; 0 elsewhere, NaN at NaN.
+    """1 where a ``bound`` (...) is 1 or more, which no gap of error rates exceeds; else 0, or NaN.
 
     >>> print(vacuous(cell_count([64, 4096], 410)))
     [0. 1.]
@@ -164,13 +166,14 @@ def conditional_information(information_input: ArrayLike, information_label: Arr
     """I(X;T|Y) = I(X;T) - I(T;Y): what T keeps of X beyond the label, in the units of the two.
 
     By the chain rule, as T depends on Y through X alone; H(T|Y) where T is a function of X. It
-    orders networks by their expected gap (Kawaguchi et al. 2023), it bounds nothing.
+    orders networks by their expected gap (Kawaguchi et al. 2023), it bounds nothing. Arguments
+    broadcast.
     """
     return np.asarray(information_input, dtype=float) - np.asarray(information_label, dtype=float)
 
 
 def checked_samples(samples: ArrayLike, delta: float) -> Floats:
-    """Numbers of samples as floats; ValueError below 1, or for a delta not between 0 and 1."""
+    """``samples`` (...) as floats; ValueError below 1, or for a ``delta`` not between 0 and 1."""
     m = np.asarray(samples, dtype=float)
     if not (m >= 1).all():
         raise ValueError(f"samples are {m.min():g}, expected 1 or more")
@@ -180,6 +183,6 @@ def checked_samples(samples: ArrayLike, delta: float) -> Floats:
 
 
 def check_labels(labels: int) -> None:
-    """ValueError for fewer than two labels."""
+    """ValueError for fewer than two ``labels``."""
     if labels < 2:
         raise ValueError(f"labels are {labels}, expected 2 or more")

@@ -16,6 +16,8 @@ from scipy.stats import t as student
 
 # Condition of the curvature beyond which the likelihood is flat in some direction.
 FLAT = 1e12
+# Moments that change by no more than this share of the deviations in an iteration have converged.
+SETTLED = 1e-9
 LEFT, OBSERVED, RIGHT = -1, 0, 1
 """Codes: the time is at most the value, is the value, is at least the value."""
 
@@ -35,7 +37,7 @@ def time_interval(
     members this is Student's interval exactly. Members that are NaN are left out. All three are
     NaN with fewer than two members observed, or where the observed are all at one time and others
     censored, since then the spread has no estimate. ``observed`` and ``censored`` count members.
-    ValueError for times that are not positive.
+    All are in the units of ``times`` but the counts. ValueError for times that are not positive.
     """
     if bool((times <= 0).any()):
         raise ValueError(f"{times.name!r} holds times of 0 or less, expected positive times")
@@ -62,7 +64,10 @@ def time_interval(
 def normal_interval(
     values: ArrayLike, censored: ArrayLike, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """Low, mean and high of normal ``values`` (members,), as `time_interval` does for logs."""
+    """Low, mean and high of normal ``values`` (member,), as `time_interval` does for logs.
+
+    ``censored`` (member,) holds -1, 0 or 1; values that are not finite are left out.
+    """
     y, code = np.asarray(values, dtype=float), np.asarray(censored)
     y, code = y[np.isfinite(y)], code[np.isfinite(y)]
     seen, side = y[code == OBSERVED], code[code != OBSERVED]
@@ -114,7 +119,7 @@ def normal_interval(
 
 
 class Regression(NamedTuple):
-    """Coefficients, deviation of the errors (divisor: points) and greatest log-likelihood."""
+    """Coefficients (k,), deviation of the errors (divisor: points), greatest log-likelihood."""
 
     coefficients: NDArray
     deviation: float
@@ -126,7 +131,8 @@ def censored_regression(
 ) -> Regression:
     """Maximum likelihood of y = offset + design @ coefficients + normal errors.
 
-    ``design`` is (points, k); where ``censored`` y is a lower bound. In the coefficients over the
+    ``design`` is (points, k), ``y`` (points,); where ``censored``, True or False, y is a lower
+    bound, and ``offset`` is one number or (points,). In the coefficients over the
     deviation and its inverse the likelihood is concave (Olsen 1978), and Newton's method goes to
     its top; ordinary least squares where nothing is censored. ValueError where as many points or
     fewer are observed as there are coefficients, where these lie on a line, or where there is no
@@ -189,7 +195,10 @@ def _climb(
 
 
 def censored_log_density(y: NDArray, mean: NDArray, deviation: float, censored: NDArray) -> NDArray:
-    """Logarithm of the normal density of each y, or of its tail where y is a lower bound."""
+    """Logarithm of the normal density of each y (points,), or of its tail where y is a lower bound.
+
+    ``mean`` is (points,), ``censored`` (points,) True for lower bounds; in nats.
+    """
     z = (y - mean) / deviation
     seen = -(z**2) / 2 - np.log(deviation) - np.log(2 * np.pi) / 2
     return np.where(censored, log_ndtr(-z), seen)
@@ -200,14 +209,13 @@ def censored_moments(
     y: ArrayLike,
     censored: ArrayLike,
     weight: ArrayLike = 1.0,
-    tolerance: float = 1e-9,
 ) -> tuple[NDArray, NDArray]:
     """Means (..., 2) and covariance (..., 2, 2) of normal (x, y), where some y are lower bounds.
 
     Maximum likelihood by expectation and maximisation over points (..., points), until moments
-    change by less than ``tolerance`` in units of the deviations; without censored points these are
-    the sample moments (normalised by their number). A point of ``weight`` 0 counts for nothing.
-    `NotConvergedError` after 5000 iterations.
+    change by less than `SETTLED` of the deviations; without censored points these are the sample
+    moments (normalised by their number). ``censored`` is True where y is a lower bound; a point of
+    ``weight`` 0 counts for nothing. `NotConvergedError` after 5000 iterations.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     hidden = np.broadcast_to(np.asarray(censored, dtype=bool), y.shape)
@@ -226,7 +234,7 @@ def censored_moments(
         b = expected - middle[..., None]
         xy, yy = mean(a * b), mean(b**2 + spread)
         now = np.stack([middle, xy / np.sqrt(xx), np.sqrt(yy)], -1)
-        if not hidden.any() or (np.abs(now - before) <= tolerance * now[..., 2:]).all():
+        if not hidden.any() or (np.abs(now - before) <= SETTLED * now[..., 2:]).all():
             break
         before = now
         slope = xy / xx

@@ -6,6 +6,7 @@ A posterior is one number, r = p(y=1|t), here by its logit z. With a(x) = p(x) /
 
 and both L and log(1 + e^z) are convex. On an interval the chord of L less the tangents of the
 other is therefore above log c, in closed form: intervals are halved until no maximum can hide.
+Logarithms are natural; where a ``ratio`` (class,) is asked for, it is a(x).
 """
 
 import numpy as np

@@ -31,6 +31,8 @@ _UNITS = {"sequential": "nat", "parallel": "nat"}
 def learning_time(layers: ArrayLike, total: float, law: str = "sequential") -> NDArray:
     """T / T_0 of ``layers`` K by a law with the coefficient ``total``, S in nats for the first two.
 
+    Of the shape of ``layers``. ValueError for a law that is not known.
+
     >>> print(learning_time([1, 2, 4], 2 * np.log(2)))
     [4.         4.         5.65685425]
     """
@@ -43,7 +45,8 @@ def fit_depth(layers: ArrayLike, times: ArrayLike, censored: ArrayLike, law: str
     """Intercept log T_0 and coefficient of one of `LAWS`, by censored regression of log T.
 
     All arrays are (networks,); ``censored`` is True where learning took longer than the time.
-    ValueError for a law that is not known, times not positive or layers less than 1.
+    ValueError for a law that is not known, times not positive or layers less than 1, or as by
+    `theory.censoring.censored_regression`.
     """
     k, t = np.asarray(layers, dtype=float), np.asarray(times, dtype=float)
     if not (t > 0).all() or not (k >= 1).all():
@@ -68,7 +71,8 @@ def depth_scaling(
     ``high``, percentiles of a bootstrap over the networks of each depth; ``intercept``, log T_0;
     ``deviation`` of log T; ``aic``, -2 log likelihood + 2 parameters; ``best``, the share of the
     bootstrap in which a law has the least; ``unfitted``, the share of it that had too few observed
-    times for a law, and is in none of the others. ValueError as in `fit_depth`.
+    times for a law, and is in none of the others. The coordinate ``coefficient_units`` (law) says
+    which are in nats. ValueError as in `fit_depth`.
     """
     k, t = np.asarray(layers), np.asarray(times, dtype=float)
     hidden = np.broadcast_to(np.asarray(censored, dtype=bool), t.shape)

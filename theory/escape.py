@@ -118,7 +118,8 @@ def kramers_rate(
 def arrhenius_barrier(times: xr.Dataset) -> float:
     """Slope of ln tau against 1/D in a table of `escape_times`: the height of the barrier.
 
-    Least squares; exact as D goes to 0. ValueError unless there are two diffusions or more.
+    In the units of the diffusion. Least squares; exact as D goes to 0. ValueError unless there are
+    two diffusions or more.
     """
     d = times["diffusion"].values
     if len(d) < 2:

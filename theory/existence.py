@@ -22,13 +22,14 @@ def sup_f_test(
 ) -> tuple[NDArray, NDArray]:
     """The sup-F of each curve (curve, points) and its p against a straight line, both (curve,).
 
+    ``x`` (points,) ascends; both are NaN for a curve with a NaN.
     The null is simulated: lines with autocorrelated errors, through the same procedure. sup-F is
     free of the line and of the size of the errors, so its null depends on phi alone; it is made at
     `NULLS` values of phi from below the curves' own to the greatest, with ``repetitions`` series
     each. A curve takes the null whose mean *estimate* of phi is the curve's; between two nulls, and
     only there, p is interpolated. Where phi is underestimated by chance that p is too small, so it
     is itself held against the p of the simulated series, found in the same way (a double bootstrap:
-    Beran 1988), and their share is what is returned.
+    Beran 1988), and their share is what is returned. ValueError as by `theory.breaks.fit_break`.
     """
     design = Design(x, y)
     found = fit_design(design)
@@ -68,11 +69,11 @@ def sign_flip_test(
 ) -> tuple[float, float]:
     """Greatest t^2 over breaks of the members' mean change of slope, and its p.
 
-    ``y`` is (member, points). Every member has a line of its own, and a change of slope by least
-    squares at each candidate. Without a common break, and with errors of a law that is symmetric
-    about 0, the curve of residuals of a member is as likely as its negative, whatever its
-    autocorrelation: so the null is made by flipping members at random. Members with a NaN are left
-    out; M members give a p of 2^(1 - M) at least. ValueError with fewer than 2.
+    ``x`` is (points,), ``y`` (member, points). Every member has a line of its own, and a change of
+    slope by least squares at each candidate. Without a common break, and with errors of a law that
+    is symmetric about 0, the curve of residuals of a member is as likely as its negative, whatever
+    its autocorrelation: so the null is made by flipping members at random. Members with a NaN are
+    left out; M members give a p of 2^(1 - M) at least. ValueError with fewer than 2.
     """
     x, curves = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     curves = curves[np.isfinite(curves).all(-1)]

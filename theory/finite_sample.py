@@ -31,7 +31,7 @@ def fixed_bounds(
     Dataset of ``input_bound`` and ``label_bound`` in bits, with the dims of ``clusters``: those of
     a DataArray, ``clusters`` for a list.
 
-    ValueError for fewer than 2 samples, clusters or labels below 1, or delta not between 0 and 1.
+    ValueError for fewer than 2 samples, clusters or labels below 1, or a delta not between 0 and 1.
     """
     _check(samples, labels, delta)
     if not isinstance(clusters, xr.DataArray):

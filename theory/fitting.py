@@ -22,7 +22,8 @@ GRID = 301
 def mean_interval(values: xr.DataArray, *, level: float = 0.95) -> xr.Dataset:
     """Mean over ``member`` and its Student-t interval: ``mean``, ``low``, ``high``.
 
-    Members that are NaN are left out; the interval is NaN where fewer than two are left.
+    In the units of ``values`` and along its other dims. Members that are NaN are left out; the
+    interval is NaN where fewer than two are left.
     """
     count = values.count("member")
     mean = values.mean("member")
@@ -60,6 +61,7 @@ def exponential(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
 
     Times are looked for from the least distance of two records to ten times the whole range;
     ``at_limit`` is True where the best lies at an end, so that it is no estimate but a bound.
+    ValueError unless ``along`` is a coordinate along step with at least 3 ascending values.
     """
     t = _times(curves, along)
     y, label = _unlabelled(curves)
@@ -100,7 +102,8 @@ def power_law(
 
     Exponents are looked for between the two given, of one sign: towards 0 the law becomes
     offset + amplitude log t, and neither of its coefficients is told any more. ``at_limit`` is True
-    where the best lies at an end. ValueError if the exponents have 0 between them.
+    where the best lies at an end. ValueError if the exponents do not ascend or have 0 between them,
+    or as in `exponential`.
     """
     low, high = exponents
     if not low < high or low * high <= 0:
@@ -125,7 +128,10 @@ def power_law(
 
 
 def logarithm(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
-    """Fit offset + rate ln t by least squares: ``offset``, ``rate``; NaN where a curve has one."""
+    """Fit offset + rate ln t by least squares: ``offset``, ``rate``; NaN where a curve has one.
+
+    ValueError as in `exponential`.
+    """
     curves = _positive(curves, along)
     y, label = _unlabelled(curves)
     x = np.log(_times(curves, along))
@@ -147,7 +153,8 @@ def broken_line(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
     Gives ``position`` with ``position_low`` and ``position_high``, an interval for this one curve
     that knows nothing of other members, ``value`` at the break, ``slope_before`` and
     ``slope_after``, ``autocorrelation`` of the errors, and ``sup_f``. Records at which no curve is
-    finite are left out; a curve with a gap elsewhere is NaN. ValueError if a value is not positive.
+    finite are left out; a curve with a gap elsewhere is NaN. ValueError if a value is not positive,
+    fewer than 8 records are left, or as in `exponential`.
     """
     x, y, label, units = _logarithms(curves, along)
     found = breaks.fit_break(x, y.reshape(-1, len(x)))
@@ -205,7 +212,8 @@ def cross_validate(
     ``error`` (model, member, ...), a mean over records of squared differences, from which how
     members differ among themselves is the same for all models; and ``excess`` over the model with
     the least mean error, ``excess_low`` and ``excess_high`` being the Student-t interval over
-    members. The fits share members, which the interval neglects. ValueError with fewer than 3.
+    members. The fits share members, which the interval neglects. ValueError with fewer than 3, or
+    of the models.
     """
     if curves.sizes.get("member", 0) < 3:
         raise ValueError(f"curves have dims {dict(curves.sizes)}, expected at least 3 of member")

@@ -14,7 +14,7 @@ from .checks import Floats, at_least, non_negative, positive
 def separable_growth(time: ArrayLike) -> Floats:
     """Weight w of logistic loss on separable data, without noise: dw/dt = 1 / (1 + e^w), w(0) = 0.
 
-    Exact: e^w + w = t + 1, which grows like ln t (Soudry et al. 2018).
+    At ``time`` t of any shape. Exact: e^w + w = t + 1, which grows like ln t (Soudry et al. 2018).
 
     ValueError if ``time`` is negative or not finite.
 
@@ -28,6 +28,7 @@ def separable_growth(time: ArrayLike) -> Floats:
 def free_diffusion(time: ArrayLike, *, diffusion: ArrayLike, dimension: int) -> Floats:
     """Mean squared displacement 2 D d t of walkers that nothing holds, in ``dimension`` d.
 
+    ``time`` t and ``diffusion`` D broadcast.
     ValueError if ``time`` or ``diffusion`` is negative or not finite, or ``dimension`` below 1.
     """
     t, d = non_negative("time", time), non_negative("diffusion", diffusion)
@@ -39,7 +40,7 @@ def ultra_slow_diffusion(time: ArrayLike, *, roughness: float) -> Floats:
 
     ``roughness`` alpha: the variance of L(w) - L(w') grows as |w - w'|^alpha; 1 is Sinai's walk,
     2 gives displacements like ln t (Hoffer et al. 2017; Marinari et al. 1983). Holds as t goes to
-    infinity; approached slowly.
+    infinity; approached slowly. ``time`` is of any shape.
 
     ValueError if ``time`` is below 1 or not finite, or ``roughness`` is not above 0.
     """

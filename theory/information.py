@@ -12,7 +12,7 @@ from .checks import Floats
 
 
 def entropy(p: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
-    """Shannon entropy of distributions along ``axis``, in units of log ``base``.
+    """Shannon entropy of distributions along ``axis``, which goes, in units of log ``base``.
 
     >>> print(entropy([0.5, 0.25, 0.25]))
     1.5
@@ -22,7 +22,7 @@ def entropy(p: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
 
 
 def mutual_information(p_xy: ArrayLike, *, base: float = 2) -> Floats:
-    """I(X;Y) = H(X) + H(Y) - H(X,Y) of joint distributions of shape (..., x, y).
+    """I(X;Y) = H(X) + H(Y) - H(X,Y) of joint distributions (..., x, y): shape (...).
 
     >>> print(mutual_information([[0.5, 0.0], [0.0, 0.5]]))
     1.0
@@ -37,7 +37,7 @@ def mutual_information(p_xy: ArrayLike, *, base: float = 2) -> Floats:
 
 
 def conditional_entropy(p_xy: ArrayLike, *, base: float = 2) -> Floats:
-    """H(X|Y) = H(X,Y) - H(Y) of joint distributions of shape (..., x, y).
+    """H(X|Y) = H(X,Y) - H(Y) of joint distributions (..., x, y): shape (...).
 
     >>> print(conditional_entropy([[0.25, 0.0], [0.25, 0.5]]))
     0.5
@@ -48,7 +48,7 @@ def conditional_entropy(p_xy: ArrayLike, *, base: float = 2) -> Floats:
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
-    """D(p||q) = sum p log(p/q) of distributions along ``axis``; infinite where q is 0 and p not.
+    """D(p||q) = sum p log(p/q) along ``axis``, which goes; infinite where q is 0 and p not.
 
     >>> print(kl_divergence([1.0, 0.0], [0.5, 0.5]))
     1.0
@@ -57,7 +57,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float = 2
 
 
 def conditional_information(p_xyz: ArrayLike, *, base: float = 2) -> Floats:
-    """I(X;Y|Z) = H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z) of joint distributions (..., x, y, z).
+    """I(X;Y|Z) = H(X,Z) + H(Y,Z) - H(X,Y,Z) - H(Z) of joints (..., x, y, z): shape (...).
 
     Two fair coins are independent, until their parity is known:
 
@@ -143,7 +143,9 @@ def of_cells(cells: NDArray[np.integer], p_x: Floats, p_y_given_x: Floats) -> tu
 
 
 def occupied(cells: NDArray[np.integer], among: NDArray[np.bool_] | None = None) -> Floats:
-    """Number of distinct cells in each row of (..., pattern), of the patterns ``among`` if given.
+    """Number of distinct cells in each row of (..., pattern): shape (...).
+
+    If ``among`` (..., pattern) is given, of those that hold a pattern for which it is True.
 
     >>> print(occupied(np.array([7, 7, 3, 1])))
     3.0
@@ -158,6 +160,7 @@ def entropy_given_cells(
 ) -> Floats:
     """H(V|T), in bits, of integer functions ``values`` and ``cells`` (..., pattern) of the pattern.
 
+    ``p_x`` is (pattern,), the result (...).
     With a network's decisions for V it says how much of them the cells leave open: nothing, were
     the cells the states that the decisions are made from.
 
@@ -170,7 +173,7 @@ def entropy_given_cells(
 
 
 def joined(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Cells of the pair (A, B) of two partitions (..., pattern), as integers."""
+    """Cells of the pair (A, B) of two partitions (..., pattern), as integers of that shape."""
     pairs = np.stack(np.broadcast_arrays(a, b), -1)
     numbers = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)[1]
     return numbers.reshape(pairs.shape[:-1])

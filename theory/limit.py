@@ -67,7 +67,10 @@ def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
 
 
 def whole_curve(curve: xr.Dataset) -> tuple[Floats, Floats]:
-    """Corners of a curve from the origin to the sufficient T, where that is known, in bits."""
+    """I(X;T) and I(T;Y) (corner,), in bits, from the origin to the sufficient T where it is known.
+
+    ``curve`` is as for `distance`.
+    """
     rates, relevance = curve.information_input.values, curve.information_label.values
     if "sufficient_information" in curve:
         rates = np.append(rates, curve.sufficient_information)
@@ -77,6 +80,8 @@ def whole_curve(curve: xr.Dataset) -> tuple[Floats, Floats]:
 
 def upper_envelope(rates: ArrayLike, relevance: ArrayLike) -> tuple[Floats, Floats]:
     """Corners of the least concave curve from the origin on that lies above all points.
+
+    ``rates`` I(X;T) and ``relevance`` I(T;Y) are of one shape, in one unit; both results (corner,).
 
     >>> print(*upper_envelope([1, 2, 1.5], [1, 1.2, 1.0]))
     [0. 1. 2.] [0.  1.  1.2]
@@ -114,7 +119,10 @@ def fitted_beta(p_t_given_x: ArrayLike, p_xy: ArrayLike) -> tuple[float, float]:
 
 
 def fitted_beta_of_cells(cells: NDArray[np.integer], p_xy: ArrayLike) -> tuple[float, float]:
-    """`fitted_beta` of a deterministic layer that puts pattern x into ``cells`` (x,)."""
+    """`fitted_beta` of a deterministic layer that puts pattern x into ``cells`` (x,).
+
+    ValueError for ``p_xy`` (x, label) as by `checked_joint`.
+    """
     joint = checked_joint(p_xy)
     classes, own = merged(joint)
     _, cell = np.unique(cells, return_inverse=True)

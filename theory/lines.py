@@ -28,7 +28,7 @@ class YorkLine(NamedTuple):
 
 
 def deming_slope(xx: ArrayLike, xy: ArrayLike, yy: ArrayLike, ratio: ArrayLike) -> NDArray:
-    """Slope from the variances and covariance of the points (Deming 1943).
+    """Slope from the variances and covariance of the points (Deming 1943); arguments broadcast.
 
     ``ratio`` is lambda = error variance of y over that of x:
     b = (yy - lambda xx + sqrt((yy - lambda xx)^2 + 4 lambda xy^2)) / (2 xy).
@@ -56,7 +56,7 @@ def deming(x: ArrayLike, y: ArrayLike, ratio: float) -> Line:
 
 
 def york(x: ArrayLike, y: ArrayLike, x_stderr: ArrayLike, y_stderr: ArrayLike) -> YorkLine:
-    """Maximum likelihood line of points (points,) whose independent errors are known.
+    """Maximum likelihood line of points (points,) whose independent errors (points,) are known.
 
     York, Evensen, Lopez Martinez & De Basabe Delgado, Am. J. Phys. 72, 367 (2004), equations 13,
     without correlation between the errors of a point. ValueError if an error is not positive, or

@@ -18,9 +18,11 @@ def of_layers(
 ) -> xr.Dataset:
     """The chain of deterministic layers: ``cells`` (layer, ..., pattern) names the cell of each.
 
-    Returned along ``layer``, in bits: ``entropy`` H(T_k), ``information_input`` I(X;T_k),
-    ``information_label`` I(T_k;Y) and ``information_before`` I(T_{k-1};T_k), T_0 being X. If the
-    layers are a chain, the last is H(T_k); where it is less, T_{k-1} does not decide T_k.
+    ``p_x`` is (pattern,), ``p_y_given_x`` (pattern, label); ``layers`` are the names. Returned
+    along ``layer``, and ``row_0``, ... for the dims between, in bits: ``entropy`` H(T_k),
+    ``information_input`` I(X;T_k), ``information_label`` I(T_k;Y) and ``information_before``
+    I(T_{k-1};T_k), T_0 being X. If the layers are a chain, the last is H(T_k); where it is less,
+    T_{k-1} does not decide T_k.
     """
     p_x, p_y_given_x = np.asarray(p_x, dtype=float), np.asarray(p_y_given_x, dtype=float)
     found, label = of_cells(cells, p_x, p_y_given_x)
@@ -36,7 +38,7 @@ def of_encoders(
 ) -> xr.Dataset:
     """The chain of stochastic layers: p(t_1|x), p(t_2|t_1), ... as matrices (before, after).
 
-    Returned as by `of_layers`.
+    ``p_x``, ``p_y_given_x`` and ``layers`` as for `of_layers`, and so what is returned.
     """
     p_x = np.asarray(p_x, dtype=float)
     whole = np.eye(len(p_x))
@@ -66,7 +68,7 @@ def _along_layers(layers: Sequence[str], *columns: NDArray) -> xr.Dataset:
 
 
 def refines(cells: NDArray[np.integer], coarser: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether each of ``cells`` (..., pattern) lies within one cell of ``coarser`` (..., pattern).
+    """Whether each of ``cells`` (..., pattern) lies within one of ``coarser``: shape (...).
 
     So it does from layer to layer of a deterministic network, if the cells are its states: a state
     decides the next.

@@ -24,6 +24,7 @@ from .checks import Floats
 
 # Stands for zero under a logarithm: the divergence from a posterior without a label stays finite.
 SMALLEST = 1e-300
+NEWTON_STEPS = 3
 
 
 class Mixture(NamedTuple):
@@ -42,7 +43,7 @@ class Solution(NamedTuple):
 
 
 def floored_log(values: Floats) -> Floats:
-    """Logarithm, in which 0 counts as `SMALLEST`."""
+    """Logarithm of ``values``, of their shape, what is below `SMALLEST` counting as it."""
     return np.log(np.maximum(values, SMALLEST))
 
 
@@ -92,14 +93,14 @@ def information(p: Floats, q: Floats, encoder: Floats) -> tuple[float, float]:
     return float(i_x), float(i_y)
 
 
-def refit(p: Floats, kernel: Floats, weights: Floats, steps: int = 3) -> Floats:
+def refit(p: Floats, kernel: Floats, weights: Floats) -> Floats:
     """Weights of higher likelihood for the atoms of ``kernel`` (class, cluster), some exactly zero.
 
     The constrained Newton method (Wang 2007): the quadratic model of F is least on the simplex
     where ||sqrt(p) (S v - 2)|| is, S = kernel / mixture, which is non-negative least squares after
     one change of variables; then the step is halved until it holds what its slope promised.
     """
-    for _ in range(steps):
+    for _ in range(NEWTON_STEPS):
         mixture = np.maximum(kernel @ weights, SMALLEST)
         design = np.sqrt(p)[:, None] * (kernel / mixture[:, None] - 2)
         goal = np.zeros(len(p) + 1)

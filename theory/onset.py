@@ -24,7 +24,8 @@ def compression_onset(
     ``drop`` is from the peak to the last record, in the units of information. ``censored`` is 1
     where it is less than ``least``, compression having not begun, the time being that of the last
     record; and -1 where the peak is the first record, so that a rise before it was not seen. A
-    peak at time 0, which has no logarithm, has the time of the record after.
+    peak at time 0, which has no logarithm, has the time of the record after. ValueError with fewer
+    than 3 records.
     """
     curve = information.dropna("step", how="all").transpose("step", ...)
     if curve.sizes["step"] < 3:
@@ -104,7 +105,7 @@ def coincidence(
     say nothing of it. ``coincide`` is whether 1 is between. ``distance`` is the mean |log ratio| of
     the ``pairs`` with both observed, and ``p`` the share of shuffles of members against each other
     with a distance as small: whether they coincide member by member, and not only on average. It is
-    NaN with fewer than 3 pairs.
+    NaN with fewer than 3 pairs. ValueError if the two have not the same members.
     """
     a, b = xr.align(first, second, join="exact")
     side = (a["censored"] > b["censored"]) * 1 - (a["censored"] < b["censored"])

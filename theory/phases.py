@@ -15,7 +15,7 @@ from .checks import at_least
 
 
 def minibatch_spread(run: xr.Dataset) -> xr.DataArray:
-    """Root trace of the covariance of minibatch gradients, in nats.
+    """Root trace of the covariance of minibatch gradients, in nats (member, step, layer).
 
     A batch of B of N samples drawn without replacement has E tr C_B = (tr C / B)(N - B)/(N - 1):
     0 for the full batch. B and N are the record's attributes ``batch_size`` and ``train_size``.
@@ -28,7 +28,7 @@ def minibatch_spread(run: xr.Dataset) -> xr.DataArray:
 
 
 def signal_to_noise(run: xr.Dataset) -> xr.DataArray:
-    """Norm of the mean gradient over the `minibatch_spread`; NaN where there is no spread.
+    """Norm of the mean gradient over the `minibatch_spread`, of its dims; NaN without a spread.
 
     Above one the drift of a step exceeds its noise, below one the noise exceeds the drift.
     """
@@ -90,7 +90,8 @@ def gradient_curves(run: xr.Dataset, formula: str) -> xr.Dataset:
     traces; not normalised (the code released later).
     saxe2018: |mu| and the root trace, not normalised (Saxe et al. 2018, equations 26 and 27).
 
-    Raises ValueError for another formula.
+    Both have dims member, step and layer, and the units that the formula gives. ValueError for
+    another formula.
     """
     if formula not in FORMULAS:
         raise ValueError(f"formula {formula!r} is unknown, expected one of {', '.join(FORMULAS)}")

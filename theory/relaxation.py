@@ -25,7 +25,8 @@ def compression(run: xr.Dataset) -> xr.DataArray:
     """C_k = I(X;T_{k-1}) - I(X;T_k) in nats, at every record, along ``layer`` by depth.
 
     ``run`` is a record with one estimator chosen; I(X;T_0) = H(X) is that of ``p_x``. Binned
-    estimates may break the inequality, and a C_k be negative.
+    estimates may break the inequality, and a C_k be negative. ValueError for a record of several
+    estimators.
     """
     information = _information(run)
     p = run["p_x"].where(run["p_x"] > 0)
@@ -52,6 +53,8 @@ def relaxation_times(run: xr.Dataset, along: str = "step") -> xr.Dataset:
     ``drop`` is that to the last record, a lower bound.
     ``included``: False, by rule, where the drop to the last record is less than 0.1 bit or the last
     record is not ``resolved``; all but ``compression`` are NaN there. Nothing else is left out.
+
+    ValueError for a record of several estimators, or with fewer than 4 records of I(X;T).
     """
     information = _information(run)
     curve = information.dropna("step", how="all").transpose("member", "layer", "step")
@@ -102,8 +105,9 @@ def relaxation_times(run: xr.Dataset, along: str = "step") -> xr.Dataset:
 def first_passage(curve: xr.DataArray, target: float, along: str = "step") -> xr.Dataset:
     """``time`` and ``censored`` of the first record after 0 where ``curve`` is at most ``target``.
 
-    For error rates. ``censored`` is 1, and the time that of the last finite record, where the
-    target is not reached; and -1 where it is so at the first record.
+    For error rates, along the other dims of ``curve``. ``censored`` is 1, and the time that of the
+    last finite record, where the target is not reached; and -1 where it is so at the first record.
+    ValueError if ``along`` is no coordinate along step.
     """
     curve = curve.isel(step=checked_clock(curve, along).values > 0)
     reached = curve <= target

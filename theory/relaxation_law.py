@@ -34,7 +34,8 @@ def fit_law(
     by default that of their pooled variances over the members of a layer (observed times only, so
     that C may not really differ between members). ``slope_low`` and ``slope_high`` are percentiles
     of the bootstrap over members; the interval of D is its inverse, infinite where that of b holds
-    0. ValueError for other units, times not positive, or fewer than 3 members.
+    0. ValueError for other units, times not positive, fewer than 3 members, or a ``ratio`` that the
+    points do not tell; `NotConvergedError`, which is one, where too few times are observed.
     """
     x, y, hidden = _points(time, compression, censored)
     if len(x) < 3:
@@ -89,7 +90,8 @@ def compare_laws(
     lower bounds. ``advantage`` (law) is the score of the exponential law above each, a mean over
     members with Student's interval: positive where the exponential law is the better. Points with
     C <= 0, of which a power is not defined, are left out for all laws; ``left_out`` counts them.
-    Layers go by their order in ``time``. ValueError as in `fit_law`.
+    Layers go by their order in ``time``. ValueError for other units, times not positive, fewer than
+    3 members, or as by `theory.censoring.censored_regression`.
     """
     x, y, hidden = _points(time, compression, censored)
     if len(x) < 3:

@@ -12,7 +12,7 @@ from .checks import Floats, at_least, non_negative
 
 
 def mean_trials(bits: ArrayLike) -> Floats:
-    """Mean number of independent trials to hit one state in 2^``bits``: exactly 2^bits.
+    """Mean number of independent trials to hit one state in 2^``bits``, of any shape: 2^bits.
 
     ValueError if ``bits`` is negative or not finite.
     """
@@ -20,7 +20,7 @@ def mean_trials(bits: ArrayLike) -> Floats:
 
 
 def trials(bits: float, searches: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Trials of each of ``searches`` independent searches: geometric of success 2^-``bits``.
+    """Trials (search,) of ``searches`` independent searches: geometric of success 2^-``bits``.
 
     ValueError if ``bits`` is negative or not finite, or ``searches`` is negative.
     """

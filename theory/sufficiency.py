@@ -12,6 +12,7 @@ ROUNDING = 16 * np.finfo(float).eps
 def merged(joint: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Joint distribution (class, label) of the classes of equal p(y|x), and the class of each x.
 
+    ``joint`` is (x, label), every p(x) above 0; the classes of x are (x,).
     A bottleneck depends on X only through p(y|x), so nothing is lost. Equal means equal up to
     rounding: in each label's column the sorted values are cut where neighbours differ by more than
     `ROUNDING` of their size, and rows that fall between the same cuts in every column are one.

@@ -22,7 +22,7 @@ def crossing(run: xr.Dataset, along: str = "step", consecutive: int = 3) -> xr.D
 
     ``censored`` is 1 where the ratio never stays below one, time being the last record that has a
     ratio; and -1 where it does so from the first record after 0 on, which is then the time. Without
-    any ratio (full batch) the time is NaN.
+    any ratio (full batch) the time is NaN. ValueError if ``along`` is no coordinate along step.
     """
     ratio = _ratio(run, along)
     below = (ratio < 1).astype(int).rolling(step=consecutive).sum() == consecutive
@@ -43,7 +43,8 @@ def change_point(run: xr.Dataset, along: str = "step") -> xr.Dataset:
     """The broken line of the ratio, and ``time`` and ``censored`` (member, layer) of its break.
 
     All of `theory.fitting.broken_line`, ``position`` being here ``time``. A break at the first or
-    the last of the candidates is only bounded: ``censored`` is -1 or 1 there.
+    the last of the candidates is only bounded: ``censored`` is -1 or 1 there. ValueError as by
+    `theory.fitting.broken_line`.
     """
     ratio = _ratio(run, along)
     fit = broken_line(ratio, along)
@@ -59,16 +60,16 @@ def detect(
     rng: np.random.Generator,
     *,
     along: str = "step",
-    level: float = 0.05,
+    alpha: float = 0.05,
     repetitions: int = 999,
 ) -> xr.Dataset:
     """Whether each layer goes from drift to diffusion, over all members.
 
     Three things are asked: that the members' log ratio against log time has a common break, with
-    ``p`` of `theory.existence.sign_flip_test` at most ``level``; that more than half of the members
+    ``p`` of `theory.existence.sign_flip_test` at most ``alpha``; that more than half of the members
     cross one within the run (``crossed`` is their share); all this is ``detected`` (layer).
     ``p_member`` (member, layer) is that of the sup-F of each curve alone. ValueError where no
-    member has a ratio without gaps.
+    member has a ratio without gaps, or as in `change_point`.
     """
     ratio = _ratio(run, along).dropna("step", how="all").transpose("layer", "member", "step")
     x, y = np.log(ratio[along].values.astype(float)), np.log(ratio.values)
@@ -89,7 +90,7 @@ def detect(
         },
         {"layer": run["layer"]},
     )
-    found["detected"] = ((found["p"] <= level) & (found["crossed"] > 0.5)).assign_attrs(
+    found["detected"] = ((found["p"] <= alpha) & (found["crossed"] > 0.5)).assign_attrs(
         units="1", long_name="transition from drift to diffusion"
     )
     return found.transpose("member", ...)

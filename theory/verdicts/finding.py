@@ -15,7 +15,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, binom, norm, t
 
-LEVEL = 0.05
+# A verdict is given where its p-value is at most this.
+ALPHA = 0.05
 SUPPORTED, REFUTED, OPEN = "supported", "refuted", "open"
 
 
@@ -98,7 +99,10 @@ def of_members(
 def of_interval(
     condition: str, effect: float, low: float, high: float, region: Region, units: str, members: int
 ) -> Finding:
-    """An estimate with a 95 % interval from elsewhere, taken as normal."""
+    """An estimate with a 95 % interval from elsewhere, taken as normal.
+
+    `InsufficientError` if a number is not finite, or ``high`` not above ``low``.
+    """
     error = (high - low) / (2 * norm.ppf(0.975))
     if not np.isfinite([effect, low, high]).all() or error <= 0:
         raise InsufficientError(
@@ -117,7 +121,10 @@ def lacking(condition: str, region: Region, units: str, reason: str) -> Finding:
 def of_draws(
     condition: str, effect: float, draws: ArrayLike, region: Region, units: str, members: int
 ) -> Finding:
-    """An estimate and its bootstrap ``draws`` (repetition,): percentile interval, shares as p."""
+    """An estimate and its bootstrap ``draws`` (repetition,): percentile interval, shares as p.
+
+    Draws that are not finite are left out; `InsufficientError` with fewer than 100 others.
+    """
     drawn = np.asarray(draws, dtype=float)
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < 100:
@@ -135,7 +142,10 @@ def of_draws(
 
 
 def of_share(condition: str, hits: NDArray[np.bool_], region: Region) -> Finding:
-    """Share of members (member,) in which something holds; exact binomial tests and interval."""
+    """Share of members in which something ``hits`` (member,): exact binomial tests and interval.
+
+    The interval is that of Clopper & Pearson 1934. `InsufficientError` with fewer than 3 members.
+    """
     n, k = len(hits), int(hits.sum())
     if n < 3:
         raise InsufficientError(f"{condition}: {n} members, expected 3 or more")
@@ -146,7 +156,7 @@ def of_share(condition: str, hits: NDArray[np.bool_], region: Region) -> Finding
     def above(bound: float) -> float:
         return float(binom.sf(k - 1, n, bound))
 
-    # Clopper & Pearson: the shares with which k or more, k or fewer, have a chance of 2.5 %.
+    # The shares with which k or more, k or fewer, have a chance of 2.5 %.
     low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
     high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
     support, refute = _tests(below, region, above)
@@ -180,7 +190,9 @@ def _tests(
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p-values of a family (Holm 1979): those at most alpha are rejected at level alpha.
+    """Adjusted p-values of a family ``p`` (test,), of its shape (Holm 1979).
+
+    Those at most alpha are rejected, with a chance of alpha that any is wrongly.
 
     >>> print(holm([0.01, 0.04, 0.03]).round(3))
     [0.03 0.06 0.06]
@@ -195,6 +207,6 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 
 def verdict(p_support: float, p_refute: float) -> str:
     """The verdict of one finding from its adjusted p-values; a refutation goes first."""
-    if p_refute <= LEVEL:
+    if p_refute <= ALPHA:
         return REFUTED
-    return SUPPORTED if p_support <= LEVEL else OPEN
+    return SUPPORTED if p_support <= ALPHA else OPEN

@@ -116,9 +116,9 @@ def _by_size(
 def _pool(records: Records, percent: int) -> Mapping[str, NDArray]:
     """Gap and predictors (width, member) of the last hidden layer, at one training size."""
     names = [name for name in WIDTHS if name.endswith(f"-{percent:02d}")]
-    lacking = [name for name in names if name not in records]
-    if lacking:
-        raise InsufficientError(f"{', '.join(lacking)} not there")
+    missing = [name for name in names if name not in records]
+    if missing:
+        raise InsufficientError(f"{', '.join(missing)} not there")
     rows = []
     for name in names:
         one = _compared(records[name])

@@ -150,7 +150,7 @@ def _growth(region: Region, condition: str, run: xr.Dataset) -> Finding:
     displacement = displacement.dropna("member", how="any")
     if displacement.sizes["step"] < 8:
         raise InsufficientError(f"{condition}: fewer than 8 records in the last two decades")
-    law = power_law(displacement, "epoch", (0.02, 3.0))
+    law = power_law(displacement, "epoch")
     bounded = int(law.at_limit.sum())
     note = f"exponent only bounded in {bounded} networks" if bounded else ""
     return of_members(condition, law.exponent, region, "1").with_note(note)

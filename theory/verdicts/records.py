@@ -86,7 +86,7 @@ def check_size(
 
 
 def without_gaps(run: xr.Dataset, name: str) -> xr.Dataset:
-    """The records at which the variable is there, those members with all of them."""
+    """``run`` at the steps where ``name`` is recorded, of the members that have it at them all."""
     values = run[name]
     there = values.notnull().any([dim for dim in values.dims if dim != "step"])
     run = run.isel(step=np.flatnonzero(there.values))
