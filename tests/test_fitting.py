@@ -157,10 +157,12 @@ def test_validation_over_members_prefers_the_law_that_made_the_curves():
 def test_validation_is_by_members_not_seen():
     values = np.array([[1.0, 1, 1, 1], [2, 2, 2, 2], [6, 6, 6, 6]])
     found = fitting.cross_validate(
-        curves(values, np.arange(1, 5)), {"constant": lambda c, along: xr.Dataset({"fitted": c})}
+        curves(values, np.arange(1, 5), units="1"),
+        {"constant": lambda c, along: xr.Dataset({"fitted": c})},
     )
     # Each against the mean of the other two: 1 - 4, 2 - 3.5, 6 - 1.5.
     assert found["error"].values[0] == pytest.approx([9, 2.25, 20.25])
+    assert found["excess"].attrs["units"] == "1"
     with pytest.raises(ValueError, match="expected at least 3 of member"):
         fitting.cross_validate(curves(values[:2], np.arange(1, 5)), {"l": fitting.logarithm})
 

@@ -156,6 +156,7 @@ def test_the_slope_of_the_law_is_unbiased_and_its_interval_covers():
     # A percentile bootstrap over 20: 93.5 % published.
     assert np.mean(covered) > 0.935 - 4 * np.sqrt(0.935 * 0.065 / 80)
     assert found[0]["diffusion"].item() == pytest.approx(1 / slopes[0])
+    assert (found[0]["slope"].units, found[0]["diffusion"].units) == ("nat-1", "nat")
     assert found[0]["diffusion_low"].item() == pytest.approx(1 / found[0]["slope_high"].item())
     assert found[0]["points"].item() == 100
 

@@ -181,7 +181,7 @@ class Design:
         self._observe(y)
 
     def of(self, y: NDArray) -> "Design":
-        """The same abscissa with other curves."""
+        """The same abscissa with other curves ``y`` (curve, points), else ValueError."""
         other = copy.copy(self)
         other._observe(y)
         return other

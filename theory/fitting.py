@@ -182,8 +182,8 @@ def broken_lines(curves: xr.DataArray, along: str = "step", most: int = 3) -> xr
     """Fit ln y as a line in ln t with up to ``most`` breaks (see `theory.breaks.fit_breaks`).
 
     Gives the ``count`` of breaks by the Bayesian information criterion, ``position`` along a dim
-    ``break`` and ``slope`` along a dim ``segment``, NaN beyond the count. Curves as in
-    `broken_line`.
+    ``break`` and ``slope`` along a dim ``segment``, NaN beyond the count. Curves and ValueError as
+    in `broken_line`, and if ``most`` is negative.
     """
     x, y, label, units = _logarithms(curves, along)
     found = breaks.fit_breaks(x, y.reshape(-1, len(x)), most)
@@ -224,7 +224,11 @@ def cross_validate(
         ((curves - model(others, along)["fitted"]) ** 2).mean("step") for model in models.values()
     ]
     error = xr.concat(errors, xr.DataArray(list(models), dims="model", name="model"))
-    error.attrs = {"units": f"{_units(curves)}2", "long_name": "error on members not seen"}
+    units = _units(curves)
+    error.attrs = {
+        "units": "1" if units == "1" else f"{units}2",
+        "long_name": "error on members not seen",
+    }
     mean = error.mean("member")
     best = error.isel(model=mean.argmin("model"))
     interval = mean_interval((error - best.drop_vars("model")).assign_attrs(error.attrs))

@@ -73,7 +73,10 @@ class SDE:
 def ornstein_uhlenbeck(
     stiffness: float, diffusion: float, *, units: str = "1", time_units: str = "1"
 ) -> SDE:
-    """Linear restoring drift, dx = -k x dt + sqrt(2 D) dW, of ``stiffness`` k."""
+    """Linear restoring drift, dx = -k x dt + sqrt(2 D) dW, of ``stiffness`` k.
+
+    ValueError if k or D is not finite, or D negative.
+    """
     k = float(finite("stiffness", stiffness))
     return SDE(lambda x: -k * x, diffusion, units, time_units)
 

@@ -30,8 +30,6 @@ class Fit(NamedTuple):
     """Coefficients a of the base, shape (..., base)."""
     amplitude: NDArray
     """Coefficient b, shape (...,)."""
-    squares: NDArray
-    """Residual sum of squares, shape (...,)."""
     at_limit: NDArray
     """Whether the best p of the grid is its first or last, so that p is only bounded."""
 
@@ -86,7 +84,7 @@ def fit(
     best = np.where(np.isfinite(gains), gains, -np.inf).argmax(-1)
     inner = np.clip(best, 1, len(grid) - 2)
     parameter = _sections(seen, w, base, family, grid[inner - 1], grid[inner + 1])
-    coefficients, squares = _regression(seen, w, base, family(parameter[:, None]))
+    coefficients = _regression(seen, w, base, family(parameter[:, None]))
 
     def spread(values: NDArray, fill: float | bool = np.nan) -> NDArray:
         whole = np.full((len(curves), *values.shape[1:]), fill)
@@ -97,7 +95,6 @@ def fit(
         spread(parameter),
         spread(coefficients[:, :-1]),
         spread(coefficients[:, -1]),
-        spread(squares),
         spread((best == 0) | (best == len(grid) - 1), False),
     )
 
@@ -132,13 +129,12 @@ def _sections(
     return (low + high) / 2
 
 
-def _regression(y: NDArray, w: NDArray, base: NDArray, f: NDArray) -> tuple[NDArray, NDArray]:
-    """Coefficients (curve, base + 1) and residual sums of squares, one regressor f a curve."""
+def _regression(y: NDArray, w: NDArray, base: NDArray, f: NDArray) -> NDArray:
+    """Coefficients (curve, base + 1) of least squares, one regressor f a curve."""
     x = np.concatenate([np.broadcast_to(base, (len(y), *base.shape)), f[:, None]], 1)
     # Scaled to length one: late in a decay f may be as small as 1e-100.
     scale = np.sqrt(np.einsum("ct,cit->ci", w, x**2, optimize=True))
     x = x * (w[:, None] / scale[..., None])
     q, r = np.linalg.qr(x.swapaxes(-1, -2))
     coefficients = np.linalg.solve(r, (q.swapaxes(-1, -2) @ y[..., None]))[..., 0]
-    residual = y - (coefficients[:, None] @ x)[:, 0]
-    return coefficients / scale, (residual**2).sum(-1)
+    return np.asarray(coefficients / scale)

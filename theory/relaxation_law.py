@@ -49,14 +49,14 @@ def fit_law(
     least, most = (1 / high, 1 / low) if low > 0 else (1 / high if high > 0 else np.nan, np.inf)
     points = np.isfinite(x)
     values = {
-        "slope": (slopes[0], "1", "slope of log time against compression"),
-        "slope_low": (low, "1", "lower end of the slope's interval"),
-        "slope_high": (high, "1", "upper end of the slope's interval"),
+        "slope": (slopes[0], "nat-1", "slope of log time against compression"),
+        "slope_low": (low, "nat-1", "lower end of the slope's interval"),
+        "slope_high": (high, "nat-1", "upper end of the slope's interval"),
         "intercept": (intercepts[0], "1", "logarithm of the time at no compression"),
         "diffusion": (1 / slopes[0], "nat", "D = 1 / slope"),
         "diffusion_low": (least, "nat", "lower end of D's interval"),
         "diffusion_high": (most, "nat", "upper end of D's interval"),
-        "ratio": (ratio, "1", "error variance of log time over that of compression"),
+        "ratio": (ratio, "nat-2", "error variance of log time over that of compression"),
         "points": (points.sum(), "1", "points"),
         "censored": ((hidden & points).sum(), "1", "of which lower bounds"),
     }

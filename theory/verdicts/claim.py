@@ -9,6 +9,7 @@ from .finding import Finding
 from .records import Records
 
 Test = Callable[[Records, np.random.Generator], list[Finding]]
+"""May raise `theory.verdicts.finding.InsufficientError`: then the claim is open."""
 
 
 @dataclass(frozen=True)
