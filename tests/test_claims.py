@@ -5,6 +5,7 @@ import pytest
 from claim_worlds import WORLDS
 
 from theory import claims
+from theory.ranks import partial_rank_correlation, rank_correlation
 from theory.verdicts.finding import (
     InsufficientError,
     Region,
@@ -16,7 +17,6 @@ from theory.verdicts.finding import (
     of_share,
     verdict,
 )
-from theory.verdicts.ranks import partial_rank_correlation, rank_correlation
 
 CLAIMS = {claim.number: claim for claim in claims.CLAIMS}
 

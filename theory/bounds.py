@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
-from scipy.stats import rankdata
 
 from .capacity import (
     READINGS,
@@ -18,8 +17,8 @@ from .capacity import (
     input_compression,
     vacuous,
 )
-from .checks import Floats
 from .held_out import split_sample, test_set
+from .ranks import rank_correlation
 
 __all__ = [
     "BOUNDS",
@@ -175,34 +174,16 @@ def orderings(compared: xr.Dataset) -> xr.Dataset:
     parts = []
     for size in sizes:
         same = compared.train_size.values == size
-        found = xr.apply_ufunc(
-            _spearman,
-            values.isel(run=same).stack(network=("run", "member")),
-            gap.isel(run=same).stack(network=("run", "member")),
-            input_core_dims=[["network"], ["network"]],
-            output_core_dims=[[], []],
+        x, y = (one.isel(run=same).stack(network=("run", "member")) for one in (values, gap))
+        correlation = xr.apply_ufunc(
+            rank_correlation, x, y, input_core_dims=[["network"], ["network"]]
         )
-        parts.append(xr.Dataset(dict(zip(("correlation", "networks"), found, strict=True))))
+        networks = (x.notnull() & y.notnull()).sum("network")
+        parts.append(xr.Dataset({"correlation": correlation, "networks": networks}))
     result = xr.concat(parts, xr.DataArray(sizes, dims="train_size", name="train_size"))
     result.correlation.attrs = {"units": "1", "long_name": "rank correlation with the gap"}
     result.networks.attrs = {"units": "1", "long_name": "networks of this training size"}
     return result.transpose("train_size", "predictor", "estimator", "epoch", "layer")
-
-
-def _spearman(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Rank correlation along the last axis, and the number of pairs without NaN."""
-    a, b = np.broadcast_arrays(a, b)
-    lacking = np.isnan(a) | np.isnan(b)
-    count = (~lacking).sum(-1)
-    deviations = []
-    for values in (a, b):
-        ranks = rankdata(np.where(lacking, np.nan, values), axis=-1, nan_policy="omit")
-        # The mean of the ranks 1 to n is (n + 1)/2, ties or not.
-        deviations.append(np.where(lacking, 0, ranks - (count[..., None] + 1) / 2))
-    x, y = deviations
-    scale = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
-    varied = scale > 0
-    return np.where(varied, (x * y).sum(-1) / np.where(varied, scale, 1), np.nan), count
 
 
 def _of_run(run: xr.Dataset, delta: float) -> xr.Dataset:

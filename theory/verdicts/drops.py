@@ -12,8 +12,8 @@ from scipy.stats import spearmanr
 from ..censoring import OBSERVED
 from ..fitting import broken_line
 from ..onset import LEAST_DROP, compression_onset, cross_fitted_drop
+from ..ranks import partial_rank_correlation
 from .finding import Finding, InsufficientError, Region, of_draws, of_members
-from .ranks import partial_rank_correlation
 from .records import (
     ALL_CONDITIONS,
     BATCHES,

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau, t
 
 from .. import bottleneck, bounds, finite_sample, limit
 from ..random_labels import counter_example
+from ..ranks import rank_correlation
 from .finding import Finding, InsufficientError, Region, exact, of_draws, of_members, of_share
-from .ranks import rank_correlation
 from .records import REFERENCE, Records, attempt, check_size, conditions, without_gaps
 
 PERCENTS = (3, 5, 10, 20, 30, 45, 65, 85)

@@ -6,8 +6,21 @@ from scipy.stats import rankdata
 
 
 def rank_correlation(x: NDArray, y: NDArray) -> NDArray:
-    """Spearman's correlation of x and y (..., network); NaN where one of them does not vary."""
-    a, b = (rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (x, y))
+    """Spearman's correlation (...) of x and y (..., network), of the networks that have both.
+
+    NaN where one of them does not vary.
+
+    >>> print(rank_correlation(np.array([1.0, 2, 3, np.nan]), np.array([10.0, 30, 20, 40])))
+    0.5
+    """
+    x, y = np.broadcast_arrays(x, y)
+    lacking = np.isnan(x) | np.isnan(y)
+    middle = ((~lacking).sum(-1, keepdims=True) + 1) / 2
+    # The mean of the ranks 1 to n is (n + 1) / 2, ties or not.
+    a, b = (
+        np.where(lacking, 0, rankdata(known, axis=-1, nan_policy="omit") - middle)
+        for known in (np.where(lacking, np.nan, values) for values in (x, y))
+    )
     scale = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
     return np.asarray((a * b).sum(-1) / np.where(scale > 0, scale, np.nan))
 
