@@ -44,17 +44,17 @@ def distance(run: xr.Dataset, curve: xr.Dataset) -> xr.Dataset:
             if data[name].attrs.get("units") != "bit":
                 found = data[name].attrs.get("units")
                 raise ValueError(f"{name!r} of the {owner} has units {found!r}, expected 'bit'")
-    rates, relevance = whole_curve(curve)
-    rising = np.append(True, np.diff(relevance) > 0)
-    label, greatest = run.information_label, relevance[-1]
+    i_x, i_y = whole_curve(curve)
+    rising = np.append(True, np.diff(i_y) > 0)
+    label, greatest = run.information_label, i_y[-1]
     # All of I(X;Y), up to the rounding of sums over patterns, is on the curve.
     label = label.where(~((label > greatest) & (label <= greatest + ROUNDING)), greatest)
     least = xr.apply_ufunc(
         np.interp,
         label,
-        kwargs={"xp": relevance[rising], "fp": rates[rising], "right": np.nan},
+        kwargs={"xp": i_y[rising], "fp": i_x[rising], "right": np.nan},
     )
-    most = xr.apply_ufunc(np.interp, run.information_input, kwargs={"xp": rates, "fp": relevance})
+    most = xr.apply_ufunc(np.interp, run.information_input, kwargs={"xp": i_x, "fp": i_y})
     found = xr.Dataset(
         {
             "excess_input": run.information_input - least,
@@ -71,22 +71,25 @@ def whole_curve(curve: xr.Dataset) -> tuple[Floats, Floats]:
 
     ``curve`` is as for `distance`.
     """
-    rates, relevance = curve.information_input.values, curve.information_label.values
+    i_x, i_y = curve.information_input.values, curve.information_label.values
     if "sufficient_information" in curve:
-        rates = np.append(rates, curve.sufficient_information)
-        relevance = np.append(relevance, curve.total_information)
-    return upper_envelope(rates, relevance)
+        i_x = np.append(i_x, curve.sufficient_information)
+        i_y = np.append(i_y, curve.total_information)
+    return upper_envelope(i_x, i_y)
 
 
-def upper_envelope(rates: ArrayLike, relevance: ArrayLike) -> tuple[Floats, Floats]:
+def upper_envelope(
+    information_input: ArrayLike, information_label: ArrayLike
+) -> tuple[Floats, Floats]:
     """Corners of the least concave curve from the origin on that lies above all points.
 
-    ``rates`` I(X;T) and ``relevance`` I(T;Y) are of one shape, in one unit; both results (corner,).
+    I(X;T) and I(T;Y) of the points are of one shape, in one unit; both results are (corner,).
 
     >>> print(*upper_envelope([1, 2, 1.5], [1, 1.2, 1.0]))
     [0. 1. 2.] [0.  1.  1.2]
     """
-    points = sorted({(0.0, 0.0), *zip(np.ravel(rates), np.ravel(relevance), strict=True)})
+    pairs = zip(np.ravel(information_input), np.ravel(information_label), strict=True)
+    points = sorted({(0.0, 0.0), *pairs})
     corners: list[tuple[float, float]] = []
     for x, y in points:
         while len(corners) > 1:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from .information import entropy, joined, mutual_information, occupied, of_cells, of_encoder
+from .information import Groups, entropy, joined, mutual_information, occupied, of_cells, of_encoder
 
 
 def of_layers(
@@ -28,8 +28,7 @@ def of_layers(
     found, label = of_cells(cells, p_x, p_y_given_x)
     identity = np.broadcast_to(np.arange(cells.shape[-1]), cells.shape[1:])
     before = np.stack([identity, *cells[:-1]])
-    both = of_cells(joined(before, cells), p_x, p_y_given_x)[0]
-    shared = of_cells(before, p_x, p_y_given_x)[0] + found - both
+    shared = Groups(before).entropy(p_x) + found - Groups(joined(before, cells)).entropy(p_x)
     return _along_layers(layers, found, found, label, shared)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .checks import Floats
-from .information import entropy, occupied, of_cells
+from .information import Groups, entropy, occupied
 from .quantisers import homogenised, label_error
 
 
@@ -45,7 +45,7 @@ def of_layers(cells: xr.DataArray, run: xr.Dataset, epsilon: float) -> xr.Datase
     p_x, p_y_given_x = run.p_x.values, run.p_y_given_x.transpose("pattern", "label").values
     in_train, _ = xr.broadcast(run.in_train.reset_coords(drop=True), cells.reset_coords(drop=True))
     in_train = in_train.transpose(*cells.dims).values.astype(bool)
-    h_t, _ = of_cells(cells.values, p_x, p_y_given_x)
+    h_t = Groups(cells.values).entropy(p_x)
     # H(X|T) = H(X,T) - H(T), where T is a function of X.
     h_x_given_t = entropy(p_x) - h_t
     merged = np.apply_along_axis(

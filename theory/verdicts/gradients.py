@@ -44,7 +44,7 @@ MAGNITUDES = 2.0
 MIDDLE = 50.0
 # Exponent below which a power of time cannot be told from its logarithm.
 SLOW = 0.1
-# Share of the logarithm of time, at the end, in which weights grow slowly or not.
+# Decades of time, at the end of a run, over which weights grow slowly or not.
 DECADES = 2.0
 
 

@@ -26,8 +26,10 @@ SUMS = (*RELAXATION, "hidden_layers/adam-2", "hidden_layers/adam-1")
 DEPTHS = range(1, 7)
 FAMILIES = ("adam", "sgd", "adam-equal")
 DEPTH_RECORDS = tuple(f"hidden_layers/{family}-{k}" for family in FAMILIES for k in DEPTHS)
+# Test error at which a network has learned.
 TARGET = 0.08
 RESAMPLES = 500
+# Relaxations seen to their end that a slope needs, layers of networks.
 LEAST_POINTS = 10
 # Slopes that are those of the law.
 NEAR_ONE = (0.5, 2.0)
