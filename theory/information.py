@@ -12,7 +12,7 @@ from .checks import Floats
 
 
 def entropy(p: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
-    """Shannon entropy of distributions along ``axis``, which goes, in units of log ``base``.
+    """Shannon entropy over ``axis``, which is summed away, in units of log ``base``.
 
     >>> print(entropy([0.5, 0.25, 0.25]))
     1.5
@@ -48,7 +48,7 @@ def conditional_entropy(p_xy: ArrayLike, *, base: float = 2) -> Floats:
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, base: float = 2) -> Floats:
-    """D(p||q) = sum p log(p/q) along ``axis``, which goes; infinite where q is 0 and p not.
+    """D(p||q) = sum p log(p/q) over ``axis``, which is summed away; infinite if q is 0 and p not.
 
     >>> print(kl_divergence([1.0, 0.0], [0.5, 0.5]))
     1.0
