@@ -64,8 +64,8 @@ def fork(
     estimators = [from_name(name) for name in ensemble.config.estimators]
     recorded = recorded_steps(ensemble)
     recorder, state = Recorder(ensemble, recorded, estimators), State.initial(ensemble.initial)
-    with Progress(ensemble.config.epochs, shown=progress) as shown:
-        for _ in recording(recorder, recorded, state, shown):
+    with Progress(ensemble.config.epochs, shown=progress) as bar:
+        for _ in recording(recorder, recorded, state, bar):
             pass
     attrs = attributes(ensemble, command)
     attrs |= {
@@ -82,7 +82,7 @@ def fork(
 def prepare_fork(
     run: xr.Dataset, member: int, step: int, replicas: int, *, epochs: int, **changes: object
 ) -> Ensemble:
-    """The replicas of `fork`, about to train."""
+    """The replicas of `fork`, about to train; raises as `fork`."""
     if replicas < 1:
         raise ValueError(f"replicas is {replicas}, expected 1 or more")
     if member not in run.member.values:

@@ -28,6 +28,9 @@ def train_mask(task: Task, fraction: float, split: Split, rng: np.random.Generat
     random: at random. by_class: whole spectral classes, so that the test asks for the symmetry
     itself. first: the first rows in their order, as the published code does; the patterns are
     ordered integers, so its test set has other label frequencies (a covariate shift).
+
+    Raises ValueError where no pattern is left to train on, for stratified with a real label, and
+    for by_class without spectral classes, or where no union of them has that many patterns.
     """
     size, patterns = train_size(task, fraction), len(task.x)
     if split == "first":
@@ -50,16 +53,16 @@ def train_mask(task: Task, fraction: float, split: Split, rng: np.random.Generat
 
 
 def _stratified(label: NDArray, size: int, rng: np.random.Generator) -> NDArray:
-    members = [rng.permutation(np.flatnonzero(label == y)) for y in np.unique(label)]
-    shares = np.array([len(m) for m in members]) * size / len(label)
+    of_label = [rng.permutation(np.flatnonzero(label == y)) for y in np.unique(label)]
+    shares = np.array([len(patterns) for patterns in of_label]) * size / len(label)
     takes = np.floor(shares).astype(int)
     takes[np.argsort(takes - shares, kind="stable")[: size - takes.sum()]] += 1
-    return np.concatenate([m[:take] for m, take in zip(members, takes, strict=True)])
+    return np.concatenate([patterns[:take] for patterns, take in zip(of_label, takes, strict=True)])
 
 
-def _whole_classes(name: NDArray, size: int, rng: np.random.Generator) -> NDArray:
+def _whole_classes(spectral_class: NDArray, size: int, rng: np.random.Generator) -> NDArray:
     """Classes in random order, each taken if the rest can still make up exactly ``size``."""
-    sizes = np.bincount(name)
+    sizes = np.bincount(spectral_class)
     order = rng.permutation(len(sizes))
     # Bit s of reachable[i] says that some of the classes order[i:] add up to s patterns.
     reachable = [1]
@@ -72,4 +75,4 @@ def _whole_classes(name: NDArray, size: int, rng: np.random.Generator) -> NDArra
         if sizes[c] <= left and reachable[i + 1] >> int(left - sizes[c]) & 1:
             taken.append(c)
             left -= sizes[c]
-    return np.flatnonzero(np.isin(name, taken))
+    return np.flatnonzero(np.isin(spectral_class, taken))

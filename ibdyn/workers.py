@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 # From the configuration in JSON, the members and the command to the content of a file.
-Task = Callable[[str, list[int], str], bytes]
+Train = Callable[[str, list[int], str], bytes]
 Outcomes = Generator[tuple[Block, bytes | Exception]]
 # Blocks handed out at once, for a cluster that has no workers yet to see that it needs them.
 AHEAD = 64
@@ -23,16 +23,16 @@ ONE_THREAD = dict.fromkeys(
 )
 
 
-def here(task: Task, blocks: Iterable[Block], command: str) -> Outcomes:
-    """Each block with what the ``task`` makes of it in this process, or why it failed."""
+def here(train: Train, blocks: Iterable[Block], command: str) -> Outcomes:
+    """Each block with what ``train`` makes of it in this process, or why it failed."""
     for block in blocks:
         try:
-            yield block, task(*_arguments(block, command))
+            yield block, train(*_arguments(block, command))
         except Exception as error:
             yield block, error
 
 
-def there(client: "Client", task: Task, blocks: Iterable[Block], command: str) -> Outcomes:
+def there(client: "Client", train: Train, blocks: Iterable[Block], command: str) -> Outcomes:
     """The same by the workers of a cluster, in the order in which they finish.
 
     A block whose worker was lost is trained by another; one that loses its worker again and again
@@ -49,7 +49,7 @@ def there(client: "Client", task: Task, blocks: Iterable[Block], command: str) -
     def hand_out() -> None:
         ahead = max(AHEAD, 2 * sum(client.nthreads().values()))
         for block in islice(waiting, max(0, ahead - len(running))):
-            future = client.submit(_alone, task, *_arguments(block, command), pure=False)
+            future = client.submit(_alone, train, *_arguments(block, command), pure=False)
             running[future] = block
             done.add(future)
 
@@ -78,9 +78,9 @@ def _result(future: "Future") -> bytes | Exception:
         return error
 
 
-def _alone(task: Task, config: str, members: list[int], command: str) -> bytes:
+def _alone(train: Train, config: str, members: list[int], command: str) -> bytes:
     with locks_of_a_process():
-        return task(config, members, command)
+        return train(config, members, command)
 
 
 @contextmanager
@@ -128,7 +128,8 @@ def local(workers: int) -> "Iterator[Client]":
     """The client of a new cluster of ``workers`` processes of one thread each on this machine.
 
     Connections are encrypted and authenticated by a certificate that lives as long as the cluster:
-    whoever reaches a scheduler can have it run any code.
+    whoever reaches a scheduler can have it run any code. ValueError for no number of workers,
+    ImportError without Dask.
     """
     if workers < 1:
         raise ValueError(f"local workers: {workers} is no number of them, expected 1 or more")

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, entr, xlog1py
 
 Floats = NDArray[np.float64]
-Estimator = Callable[[ArrayLike], Floats]
+Entropy = Callable[[ArrayLike], Floats]
 
-ESTIMATORS: dict[str, Estimator] = {}
+ESTIMATORS: dict[str, Entropy] = {}
 
 # Numbers of a shuffled table held at once by `permutation_null`.
 AT_ONCE = 2**20
@@ -34,7 +34,7 @@ class CoverageWarning(UserWarning):
 _NATS: dict[str, Callable[[Floats], Floats]] = {}
 
 
-def _estimator(formula: Callable[[Floats], Floats]) -> Estimator:
+def _estimator(formula: Callable[[Floats], Floats]) -> Entropy:
     """The formula, in nats of counts that are in order, as an estimator in ESTIMATORS."""
 
     @functools.wraps(formula)
