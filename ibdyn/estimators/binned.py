@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import Estimates, Limits, Meaning, World, number
+from .protocol import UNSIGNED, Estimates, Limits, Meaning, World, number
 
 POLICIES = ("range", "fixed", "width", "extremes", "unit", "run", "quantiles", "published")
 
-_NUMBER = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
+_SIGNED = rf"([-+]?{UNSIGNED})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +38,8 @@ class Binned:
         1 has a cell to itself, which one below -1 shares.
 
     The value at the upper end of range, fixed, extremes, unit and run belongs to the last cell.
+
+    ValueError for an unknown policy, a parameter that it does not take, or one without meaning.
     """
 
     policy: str
@@ -94,10 +96,10 @@ class Binned:
     @classmethod
     def from_name(cls, name: str) -> "Binned":
         """Read a name back; ValueError with the forms there are if it is none."""
-        if found := re.fullmatch(rf"binned-fixed-(\d+):{_NUMBER}:{_NUMBER}", name):
+        if found := re.fullmatch(rf"binned-fixed-(\d+):{_SIGNED}:{_SIGNED}", name):
             count, low, high = found.groups()
             return cls("fixed", count=int(count), low=float(low), high=float(high))
-        if found := re.fullmatch(rf"binned-width-{_NUMBER}", name):
+        if found := re.fullmatch(rf"binned-width-{_SIGNED}", name):
             return cls("width", width=float(found[1]))
         if found := re.fullmatch(
             r"binned-(range|extremes|unit|run|quantiles|published)-(\d+)", name

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .protocol import Estimates, Floats, Limits, Meaning, World, number
+from .protocol import UNSIGNED, Estimates, Floats, Limits, Meaning, World, number
 
 # Asymmetry and negative eigenvalues up to this share of the largest are rounding.
 ROUNDING = 1e-10
@@ -24,7 +24,7 @@ class Gaussian:
 
     Of the population that the patterns are a sample of, so log2(patterns) is no ceiling. It needs
     linear networks and the linear-Gaussian task (Saxe et al. 2018); ``variance`` is in units of
-    the activations squared.
+    the activations squared; ValueError unless it is finite and above 0.
     """
 
     variance: float
@@ -45,7 +45,7 @@ class Gaussian:
     @classmethod
     def from_name(cls, name: str) -> "Gaussian":
         """Read a name back; ValueError with the forms there are if it is none."""
-        if found := re.fullmatch(r"gaussian-([0-9.]+(?:e[-+]?[0-9]+)?)", name):
+        if found := re.fullmatch(rf"gaussian-({UNSIGNED})", name):
             return cls(float(found[1]))
         raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
 

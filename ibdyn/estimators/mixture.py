@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
 from .pairwise import checked
-from .protocol import Estimates, Floats, Limits, Meaning, World, number
+from .protocol import UNSIGNED, Estimates, Floats, Limits, Meaning, World, number
 
 if TYPE_CHECKING:
     from .pairs import Components
@@ -34,6 +34,9 @@ class Mixture:
     measured: noise of ``variance`` is added in the measurement, ``count`` draws a pattern.
     propagated: the noise is the network's own; each pattern runs through it ``count`` times.
         Not defined at the output, which has no noise: NaN there.
+
+    ``variance`` is in units of the activations squared. ValueError for another kind of noise, no
+    draw or fewer than 2 paths, or a variance where it does not belong or is not above 0.
     """
 
     noise: str
@@ -72,7 +75,7 @@ class Mixture:
     @classmethod
     def from_name(cls, name: str) -> "Mixture":
         """Read a name back; ValueError with the forms there are if it is none."""
-        if found := re.fullmatch(r"mixture-measured-([0-9.]+(?:e[-+]?[0-9]+)?):(\d+)", name):
+        if found := re.fullmatch(rf"mixture-measured-({UNSIGNED}):(\d+)", name):
             return cls("measured", int(found[2]), float(found[1]))
         if found := re.fullmatch(r"mixture-propagated-(\d+)", name):
             return cls("propagated", int(found[1]))
@@ -159,8 +162,8 @@ def information(
     one draw, a pattern's deviation from the mean of the others stands in for its spread, which on
     average overstates the error: by the differences between the patterns' own means.
 
-    A member whose activations are not finite is NaN, and draws like the others. ValueError if the
-    variance is not above 0, a shape does not fit, or there is no draw or generator for a member.
+    A member whose activations are not finite is NaN, and draws like the others. ValueError as
+    for `pairwise.bounds`, and if there is no draw or not a generator for each member.
     """
     from .pairs import components
 

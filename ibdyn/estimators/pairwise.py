@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from .protocol import Estimates, Floats, Limits, Meaning, World, number
+from .protocol import UNSIGNED, Estimates, Floats, Limits, Meaning, World, number
 
 # Variances for which float32 neither overflows nor underflows where it matters.
 SINGLE = (1e-12, 1e12)
@@ -30,7 +30,8 @@ class Pairwise:
     published: the upper bound on I(X;T+Z) and the difference of two upper bounds that released
         code reports for I(T+Z;Y), no bound on either side.
 
-    Patterns have no cells, so there are no counts of them.
+    Patterns have no cells, so there are no counts of them. ValueError for an unknown bound, or a
+    variance that is not finite and above 0.
     """
 
     bound: str
@@ -60,9 +61,7 @@ class Pairwise:
     @classmethod
     def from_name(cls, name: str) -> "Pairwise":
         """Read a name back; ValueError with the forms there are if it is none."""
-        if found := re.fullmatch(
-            r"pairwise-(upper|lower|published)-([0-9.]+(?:e[-+]?[0-9]+)?)", name
-        ):
+        if found := re.fullmatch(rf"pairwise-(upper|lower|published)-({UNSIGNED})", name):
             return cls(found[1], float(found[2]))
         raise ValueError(f"estimator {name!r} is none of {', '.join(cls.forms)}")
 
@@ -114,7 +113,7 @@ class Bounds(NamedTuple):
 def checked(
     activations: NDArray, p_x: ArrayLike, p_y_given_x: ArrayLike, variance: float
 ) -> tuple[Floats, Floats]:
-    """``p_x`` and ``p_y_given_x`` as arrays; ValueError if anything does not fit."""
+    """``p_x`` and ``p_y_given_x`` as arrays; ValueError, as `bounds`, if anything does not fit."""
     p_x, p_y_given_x = np.asarray(p_x, dtype=float), np.asarray(p_y_given_x, dtype=float)
     if not 0 < variance < np.inf:
         raise ValueError(f"variance is {variance}, expected more than 0 and finite")
@@ -148,8 +147,8 @@ def bounds(activations: NDArray, p_x: ArrayLike, p_y_given_x: ArrayLike, varianc
     I(T+Z;Y) = h(T+Z) - sum_y p(y) h(T+Z|y), where the entropies have the same two bounds: its
     lower bound takes the lower of the first and the upper ones of the second, its upper bound the
     other way round, and the published form the upper one of both (Kolchinsky & Tracey 2017).
-    A member whose activations are not finite is NaN. ValueError if the variance is not above 0 or
-    a shape does not fit.
+    A member whose activations are not finite is NaN. ValueError if the variance is not finite and
+    above 0, a shape does not fit, or probabilities do not sum to 1.
 
     >>> two_points = np.array([[[-1.0], [1.0]]])
     >>> found = bounds(two_points, [0.5, 0.5], np.eye(2), variance=1)

@@ -107,6 +107,10 @@ class CellEstimator(Estimator, Protocol):
         """Cells (member, pattern) of activations (member, pattern, unit)."""
 
 
+# What `number` writes of one that is not below 0, as a regular expression.
+UNSIGNED = r"[0-9.]+(?:e[-+]?[0-9]+)?"
+
+
 def number(value: float) -> str:
     """Shortest text that reads back as the same number: 0.07, -1, 1e-05."""
     return repr(float(value)).removesuffix(".0")

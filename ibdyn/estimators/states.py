@@ -60,7 +60,7 @@ class Quantised:
 
     The outer levels are the limits themselves, or the layer's extremes at each epoch where the
     activation has none. In a network that runs on unrounded activations these are cells like any
-    other: a rounded state does not decide the next one.
+    other: a rounded state does not decide the next one. ValueError unless there are 1 to 24 bits.
     """
 
     bits: int
