@@ -28,7 +28,10 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: units, inputs, and the first position of its weights in the vector."""
+    """One layer: units, inputs, and the first position of its weights in the vector.
+
+    ``activation`` is the function that its units apply: the hidden one, or that of the output.
+    """
 
     name: str
     width: int
@@ -58,7 +61,7 @@ class Architecture:
 
     A softmax output has one unit a label; a sigmoid output has one unit, p(y=1|t), and needs a
     task of two labels; a linear output has one unit, the mean of a real label, which counts as 0
-    ``labels``.
+    ``labels``. ValueError for an output that does not fit the labels.
 
     >>> [(layer.name, layer.width) for layer in Architecture(12, (10, 7), 2).layers]
     [('1', 10), ('2', 7), ('output', 2)]
@@ -106,5 +109,5 @@ class Architecture:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Inputs, widths and output units."""
+        """Inputs, hidden widths and output units, (layer + 1,): the ends of every weight matrix."""
         return np.array([self.inputs, *(layer.width for layer in self.layers)], dtype=np.int64)

@@ -83,7 +83,10 @@ class ScheduleConfig(_Frozen):
 
 
 class RunConfig(_Frozen):
-    """One ensemble: equal configs give equal datasets. The defaults are ``szt2017-paper``."""
+    """One ensemble: equal configurations give equal records. The defaults are ``szt2017-paper``.
+
+    Raises pydantic's ValidationError, a ValueError, for a field that is unknown or does not fit.
+    """
 
     task: TaskConfig = TaskConfig()
     """The patterns and their labels."""
@@ -248,7 +251,10 @@ class RunConfig(_Frozen):
 
     @classmethod
     def from_toml(cls, text: str) -> "RunConfig":
-        """Read a TOML text; what it leaves out has its default."""
+        """Read a TOML text; what it leaves out has its default.
+
+        Raises pydantic's ValidationError or tomllib's TOMLDecodeError, both ValueErrors.
+        """
         return cls.model_validate(tomllib.loads(text))
 
 

@@ -34,7 +34,11 @@ class Simulate:
 
 
 def parse_simulate(arguments: list[str]) -> Simulate:
-    """Flags on top of the preset or TOML file; values are checked later, by the model itself."""
+    """Flags on top of the preset or TOML file; values are checked later, by the model itself.
+
+    Raises ValueError for a preset and a TOML file together and for either that is none, OSError
+    for a file that cannot be read, and SystemExit for flags that do not exist.
+    """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset")
     first.add_argument("--toml", type=Path)

@@ -56,7 +56,7 @@ class Sweep:
 
     @cached_property
     def configs(self) -> dict[str, RunConfig]:
-        """Every configuration under its name, in the order of the grid."""
+        """Configurations by their names, in the order of the grid; ValueError for an unfit one."""
         found = {}
         size = 1
         for values in self.grid.values():

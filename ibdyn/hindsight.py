@@ -16,8 +16,8 @@ Extremes = list[tuple[NDArray, NDArray]]
 def extremes(ensemble: Ensemble, steps: Sequence[int], history: Iterable[NDArray]) -> Extremes:
     """Least and greatest activation of each layer, each (member,), over a run.
 
-    ``history`` are the parameters (member, parameter) of each of ``steps``. What is not finite does
-    not count; a member that never is has NaN.
+    ``history`` are the parameters (member, parameter) of each of ``steps``; the result is a pair
+    for each layer. What is not finite does not count; a member that never is has NaN.
     """
     layers, members = len(ensemble.architecture.layers), len(ensemble.members)
     low, high = np.full((2, layers, members), np.nan)

@@ -86,7 +86,7 @@ def irreducible_energies(counts: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def symmetries() -> NDArray[np.int64]:
-    """The 120 symmetries as permutations of the vertices, shape (120, 12)."""
+    """The 120 symmetries of the icosahedron as permutations of its vertices: (120, 12)."""
     relation = pair_relation()
     frame = [0, *np.flatnonzero(relation[0] == 1)[:2]]
     images = []
@@ -100,7 +100,7 @@ def symmetries() -> NDArray[np.int64]:
 
 
 def orbits(patterns: NDArray[np.integer], symmetries: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Orbit of each pattern under vertex permutations: (pattern, 12) -> labels (pattern,)."""
+    """Orbit of each pattern under vertex permutations: (pattern, 12) -> integers (pattern,)."""
     place = 1 << np.arange(12)
     images = np.stack([np.asarray(patterns)[:, g] @ place for g in symmetries])
     return np.unique(images.min(0), return_inverse=True)[1]

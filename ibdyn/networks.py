@@ -1,4 +1,4 @@
-"""The forward pass of an ensemble of networks, the member axis first."""
+"""The forward pass of an ensemble of networks to the loss of each pattern, member axis first."""
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest

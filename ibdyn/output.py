@@ -10,7 +10,10 @@ import xarray as xr
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError, before any work, where ``path`` could not be written afterwards."""
+    """Make the folder of ``path``, and raise OSError where the file could not be written there.
+
+    Meant for before any work: IsADirectoryError for a folder, PermissionError without rights.
+    """
     if path.is_dir():
         raise IsADirectoryError(f"out: {path} is a folder, expected a file")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +35,11 @@ def picture(path: Path) -> Iterator[None]:
 def draw(
     record: xr.Dataset, folder: Path, stem: str, *, estimator: str | None = None
 ) -> list[Path]:
-    """Save every figure of a record as ``folder/stem-FIGURE.png``."""
+    """Save every figure of a record as ``folder/stem-FIGURE.png``, and return the files.
+
+    Planes are those of ``estimator``, the record's first unless given; ValueError for one that the
+    record does not have.
+    """
     from . import figures
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +56,7 @@ def draw(
 
 
 def describe(record: xr.Dataset) -> str:
-    """What a record holds, as a table for people."""
+    """What a record holds, as a table for people; information in bits, loss in nats."""
     steps, epochs = record.step.values, record.epoch.values
     last = record.isel(step=-1)
     real = "p_y_given_x" not in record

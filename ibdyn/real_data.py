@@ -1,4 +1,4 @@
-"""Images and labels of the world: IDX files, as MNIST's, NumPy files, scikit-learn's digits."""
+"""Images and labels that exist: IDX files, as MNIST's, NumPy files, scikit-learn's digits."""
 
 import gzip
 import math

@@ -45,7 +45,7 @@ class Recorder:
         self.rows.append({**measured, "parameters": parameters})
 
     def dataset(self, attrs: dict[str, object]) -> xr.Dataset:
-        """The record so far, complete with the task, the split and the attributes."""
+        """The record so far, with task, split and ``attrs``; ValueError as `schema.dataset`."""
         ensemble = self.ensemble
         arrays = {}
         for name in self.rows[0]:
@@ -93,7 +93,7 @@ class Recorder:
 
 
 def label_arrays(task: Task) -> dict[str, NDArray]:
-    """How labels depend on x: p(y|x), or mean and population of a real one."""
+    """How labels depend on x, by the schema: p(y|x), or mean and population of a real one."""
     if task.gaussian is None:
         return {"p_y_given_x": task.p_y_given_x}
     return {
@@ -105,7 +105,7 @@ def label_arrays(task: Task) -> dict[str, NDArray]:
 
 
 def estimator_coordinates(estimators: Sequence[Estimator]) -> dict[str, NDArray]:
-    """Names of estimators and what they mean, along ``estimator``."""
+    """Names of estimators and what they mean, as coordinates along ``estimator``."""
     meanings = [estimator.meaning for estimator in estimators]
     return {
         "estimator": np.array([estimator.name for estimator in estimators]),
@@ -117,7 +117,7 @@ def estimator_coordinates(estimators: Sequence[Estimator]) -> dict[str, NDArray]
 
 
 def resolved(information_input: NDArray, patterns: int) -> NDArray:
-    """1 where I(X;T) lies below log2(patterns) - 0.1 bit, 0 where not, NaN where not measured.
+    """1 where I(X;T), in bits, lies below log2(patterns) - 0.1, 0 where not, NaN where unmeasured.
 
     At the ceiling an estimator has only told all patterns apart, and says nothing of the layer.
     """

@@ -1,4 +1,4 @@
-"""A record's parameters run again: cells of its patterns, and estimators it did not have."""
+"""A record's networks run again: their cells and decisions, and estimators it did not have."""
 
 from collections.abc import Sequence
 
@@ -84,7 +84,8 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
     """Cell of each pattern at a recorded step, as integers: dims (member, layer, pattern).
 
     ``estimator`` is the name of one that sorts into cells, whether or not the record has it.
-    Raises ValueError for a step without parameters and for members that have diverged.
+    Raises ValueError for an estimator without cells, a record that lacks what its networks need, a
+    step without parameters and members that are not finite there.
     """
     chosen = from_name(estimator)
     if not isinstance(chosen, CellEstimator):
@@ -117,7 +118,8 @@ def cells(run: xr.Dataset, step: int, estimator: str) -> xr.DataArray:
 def decisions(run: xr.Dataset, step: int) -> xr.DataArray:
     """The most probable label of each pattern at a recorded step: dims (member, pattern).
 
-    Raises ValueError for a step without parameters, and for a task whose label is real.
+    Raises ValueError for a record that lacks what its networks need, a step without parameters, and
+    a task whose label is real.
     """
     ensemble, parameters = ensemble_of(run), _kept_parameters(run, step)
     if ensemble.task.gaussian is not None:

@@ -116,7 +116,7 @@ COORDINATES: Mapping[str, Variable] = {
 
 
 def attributes(name: str) -> dict[str, str]:
-    """Units and long name of a variable or coordinate."""
+    """Units and long name of a variable or coordinate; KeyError for a name that is neither."""
     variable = VARIABLES.get(name) or COORDINATES[name]
     return {"units": variable.units, "long_name": variable.long_name}
 
@@ -129,7 +129,10 @@ def row_dims(name: str) -> tuple[str, ...]:
 def dataset(
     arrays: Mapping[str, NDArray], coordinates: Mapping[str, NDArray], attrs: Mapping[str, object]
 ) -> xr.Dataset:
-    """Label plain arrays: dims, units and dtypes from the schema; checked by `validate`."""
+    """Label plain arrays, with axes as in the schema: dims, units and dtypes come from there.
+
+    Raises ValueError for names that are not in the schema, and what `validate` does.
+    """
     unknown = arrays.keys() - VARIABLES.keys() | coordinates.keys() - COORDINATES.keys()
     if unknown:
         raise ValueError(f"{sorted(unknown)} are not in the schema, expected {sorted(VARIABLES)}")

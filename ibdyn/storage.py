@@ -46,7 +46,7 @@ def provenance(command: str) -> dict[str, object]:
 
 
 def stamp(command: str) -> str:
-    """One line of a record's history: the time and the command."""
+    """One line of a record's history: the time (UTC) and the command."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {command}"
 
 
@@ -62,7 +62,7 @@ def save(run: xr.Dataset, path: str | Path) -> None:
 
 
 def write(data: xr.Dataset, path: Path) -> None:
-    """Write any Dataset as `save` does, whole or not at all, for `read` to check."""
+    """Write any Dataset as `save` does, for `read` to check; OSError where it cannot be written."""
     data = data.assign_attrs({HASH: content_hash(data)})
     encoding = {name: COMPRESSION for name, v in data.variables.items() if v.size > 1}
     with replacing(path) as temporary:

@@ -24,7 +24,7 @@ def trajectory(
 
     Stop 0 is before the first update; ``itertools.count()`` makes it endless. The array that is
     yielded belongs to the caller. Begins at ``state``, the initial one by default, and moves it
-    along: at each stop it is where the training stands.
+    along: at each stop it is where the training stands. ValueError for stops that do not ascend.
 
     All members are in one batched product on the configuration's device, so on a CPU a member's
     last bits depend on its place (see `kernel` for those that do not).
@@ -64,7 +64,7 @@ def batch_gradient(
     target: Tensor,
     noise: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Gradient of the mean loss over a batch, of each member: (member, parameter).
+    """Gradient of the mean loss over a batch, in nats, of each member: (member, parameter).
 
     ``x`` (member, pattern, input), ``target`` (member, pattern, output unit), ``noise`` what is
     added to each hidden layer. Members share no parameter, so the gradient of the sum of their

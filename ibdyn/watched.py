@@ -134,7 +134,7 @@ def alone(measurement: Callable[[], Arrays]) -> Arrays:
 
 
 def respond(watched: Watched) -> tuple[list[NDArray], Arrays]:
-    """Activations (example, unit) of each layer; loss and error rate (split, member)."""
+    """Activations (example, unit) of each layer; loss, in nats, and error rate (split, member)."""
     data = watched.probes
     parts: dict[str, list[NDArray]] = {name: [] for name in watched.layers}
     loss, error = np.full((2, 2, 1), np.nan)
@@ -211,7 +211,7 @@ def geometry(watched: Watched, activations: Sequence[NDArray]) -> Arrays:
 
 
 def information(watched: Watched, activations: Sequence[NDArray], step: int) -> Arrays:
-    """Information of each layer, (estimator, member, layer), as `probes` has it."""
+    """What `probes.layer_information` has of each layer, (estimator, member, layer)."""
     data, member = watched.probes, watched.member
     found = {
         name: np.full((len(watched.estimators), 1, len(watched.layers)), np.nan)
