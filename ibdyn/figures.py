@@ -15,7 +15,7 @@ from theory import phases
 from theory.fitting import mean_interval
 
 from .limits import bottleneck
-from .marks import axis_label, layer_colours, layer_label, say_members
+from .marks import axis_label, geometric_interval, layer_colours, layer_label, say_members
 from .planes import choose_estimator, estimator_planes, information_paths, information_plane
 
 __all__ = [
@@ -38,7 +38,7 @@ def _geometric_band(
     values = values.isel(step=np.flatnonzero(values.epoch.values > 0))
     if not (values > 0).any():
         return
-    interval = np.exp(mean_interval(xr.ufuncs.log(values.where(values > 0))))
+    interval = geometric_interval(values)
     ax.plot(values.epoch, interval["mean"], style, color=colour, linewidth=1.4, label=label)
     ax.fill_between(
         values.epoch, interval["low"], interval["high"], color=colour, alpha=0.2, linewidth=0

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from theory.fitting import mean_interval
 
-from .marks import layer_colours, layer_label, layer_markers
+from .marks import crosses, layer_colours, layer_label, layer_markers
 from .planes import choose_estimator, draw_curve, information_labels
 
 RED = "#c1272d"
@@ -17,7 +17,7 @@ RED = "#c1272d"
 
 def bottleneck(
     run: xr.Dataset,
-    curve: xr.Dataset,
+    limit: xr.Dataset,
     *,
     red: xr.Dataset | None = None,
     estimator: str | None = None,
@@ -25,20 +25,21 @@ def bottleneck(
 ) -> Sequence[Axes]:
     """The last recorded layers on the plane with the bottleneck limit; the second Axes zooms in.
 
-    ``curve`` is the limit (`theory.bottleneck.curve`), in black; ``red`` the worst case that a
-    finite sample leaves of it (`theory.finite_sample.red_curve`), whose optimum is a diamond: the
-    output's distance from it is Delta C along I(X;T) and Delta G along I(T;Y). Marks are means
-    over members with their 95 % intervals.
+    ``limit`` is a bottleneck curve of the task (`theory.bottleneck.curve`), in black; ``red`` the
+    worst case that a finite sample leaves of it (`theory.finite_sample.red_curve`), whose optimum
+    is a diamond: the output's distance from it is Delta C along I(X;T) and Delta G along I(T;Y).
+    Marks are means over members with their 95 % intervals. ValueError for an unknown ``estimator``;
+    it is the record's first unless given.
     """
     run = choose_estimator(run, estimator).isel(step=-1)
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     ceiling, most = np.log2(run.sizes["pattern"]), run.attrs["task_information"]
     axes[0].set(xlim=(-0.02 * ceiling, 1.03 * ceiling), ylim=(-0.03 * most, 1.09 * most))
-    axes[1].set(**_near_the_limit(run, curve, red))
+    axes[1].set(**_near_the_limit(run, limit, red))
     for ax in axes:
         ax.axhline(most, color="0.6", linestyle=":", linewidth=1, zorder=0)
-        draw_curve(ax, curve, color="black", linewidth=1.6, label="bottleneck limit")
+        draw_curve(ax, limit, color="black", linewidth=1.6, label="bottleneck limit")
         if red is not None:
             what = f"finite sample, m = {red.attrs['samples']}, {red.attrs['mode']}"
             x, y = (
@@ -56,11 +57,11 @@ def bottleneck(
 
 
 def _near_the_limit(
-    run: xr.Dataset, curve: xr.Dataset, red: xr.Dataset | None
+    run: xr.Dataset, limit: xr.Dataset, red: xr.Dataset | None
 ) -> dict[str, tuple[float, float]]:
     """Limits of the axes around the corner of the curve and the network's output."""
     output = run.sel(layer="output")
-    x = [output.information_input.mean().item(), curve.information_input.max().item()]
+    x = [output.information_input.mean().item(), limit.information_input.max().item()]
     y = [output.information_label.mean().item(), run.attrs["task_information"]]
     if red is not None:
         x.append(red.optimal_information_input.item())
@@ -80,19 +81,16 @@ def _draw_layers(run: xr.Dataset, ax: Axes) -> None:
         across, up = x.sel(layer=layer), y.sel(layer=layer)
         if not ax.get_xlim()[0] < across["mean"] < ax.get_xlim()[1]:
             continue
-        ax.errorbar(
-            across["mean"],
-            up["mean"],
-            xerr=across["high"] - across["mean"],
-            yerr=up["high"] - up["mean"],
+        crosses(
+            ax,
+            across,
+            up,
             fmt=marker,
             color=colour,
             markeredgecolor="0.3",
             markeredgewidth=0.5,
             ecolor="0.35",
-            elinewidth=0.8,
             label=layer_label(run, layer),
-            zorder=3,
         )
 
 

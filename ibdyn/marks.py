@@ -1,4 +1,6 @@
-"""What all figures share: labels from the data, one palette and one marker for each layer."""
+"""What all figures share: labels, a palette and markers of layers, intervals, hollow marks."""
+
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -7,6 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+
+from theory.fitting import mean_interval
 
 MARKERS = "osD^vP*X<>"
 
@@ -31,6 +35,24 @@ def layer_label(run: xr.Dataset, layer: str) -> str:
 def layer_markers(run: xr.Dataset) -> list[str]:
     """A marker for each layer."""
     return [MARKERS[i % len(MARKERS)] for i in range(run.sizes["layer"])]
+
+
+def geometric_interval(values: xr.DataArray) -> xr.Dataset:
+    """Geometric mean over ``member`` of what is positive, as `theory.fitting.mean_interval`."""
+    return xr.ufuncs.exp(mean_interval(xr.ufuncs.log(values.where(values > 0))))
+
+
+def crosses(ax: Axes, across: xr.Dataset, up: xr.Dataset, **style: Any) -> None:
+    """Draw the intervals of both coordinates, each from `mean_interval`, through their means."""
+    ax.errorbar(
+        across["mean"],
+        up["mean"],
+        xerr=across["high"] - across["mean"],
+        yerr=up["high"] - up["mean"],
+        elinewidth=0.8,
+        zorder=3,
+        **style,
+    )
 
 
 def say_members(run: xr.Dataset, ax: Axes) -> None:

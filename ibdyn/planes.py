@@ -20,6 +20,7 @@ from theory.limit import whole_curve
 
 from .estimators import Gaussian
 from .marks import (
+    crosses,
     faces,
     hollow_entry,
     layer_colours,
@@ -83,7 +84,8 @@ def information_plane(
 ) -> Sequence[Axes]:
     """All members at a few epochs, the nearest recorded ones: one Axes each, layers by colour.
 
-    ``limit`` is a bottleneck curve of the task, drawn below them.
+    ``limit`` is a bottleneck curve of the task, drawn below them. ValueError for an unknown
+    ``estimator``; it is the record's first unless given.
     """
     run = choose_estimator(run, estimator)
     if axes is None:
@@ -138,7 +140,7 @@ def information_paths(
     """Each layer's mean path through the information plane, with the epoch as colour.
 
     Crosses along the paths are 95 % intervals of both means; marks are hollow where no member lies
-    below the ceiling log2(patterns). ``limit`` is a bottleneck curve of the task, drawn below them.
+    below the ceiling log2(patterns). ``limit`` and ``estimator`` are those of `information_plane`.
     """
     run = choose_estimator(run, estimator)
     if ax is None:
@@ -167,16 +169,7 @@ def information_paths(
         ax.scatter(
             across["mean"][lost], up["mean"][lost], color="white", marker=marker, s=5, zorder=2.5
         )
-        ax.errorbar(
-            across["mean"][bars],
-            up["mean"][bars],
-            xerr=(across["high"] - across["mean"])[bars],
-            yerr=(up["high"] - up["mean"])[bars],
-            fmt="none",
-            ecolor="0.35",
-            elinewidth=0.8,
-            zorder=3,
-        )
+        crosses(ax, across.isel(step=bars), up.isel(step=bars), fmt="none", ecolor="0.35")
         ax.annotate(
             str(layer),
             (float(across["mean"][-1]), float(up["mean"][-1])),
@@ -199,7 +192,7 @@ def estimator_planes(
     """One plane for each estimator of the record: the mean path of every layer, by colour.
 
     A path ends in a large mark with its 95 % intervals. Marks are hollow where no member lies
-    below the ceiling log2(patterns). ``limit`` is a bottleneck curve of the task, drawn below them.
+    below the ceiling log2(patterns). ``limit`` is that of `information_plane`.
     """
     names = run.estimator.values.tolist()
     if axes is None:
@@ -219,38 +212,7 @@ def estimator_planes(
     for ax, name in zip(axes, names, strict=True):
         one = run.sel(estimator=name)
         _draw_limits(one, ax, limit)
-        x, y = mean_interval(one.information_input), mean_interval(one.information_label)
-        told = tells_more(one)
-        for colour, marker, layer in zip(
-            layer_colours(run), layer_markers(run), run.layer.values, strict=True
-        ):
-            across, up = x.sel(layer=layer), y.sel(layer=layer)
-            ax.plot(across["mean"], up["mean"], color=colour, linewidth=1, alpha=0.7)
-            sizes = np.where(np.arange(run.sizes["step"]) < run.sizes["step"] - 1, 10, 50)
-            ax.scatter(
-                across["mean"],
-                up["mean"],
-                s=sizes,
-                marker=marker,
-                edgecolors=[colour],
-                linewidths=0.8,
-                facecolors=faces(colour, told.sel(layer=layer).values),
-                label=layer_label(run, layer),
-                zorder=2,
-            )
-            ax.errorbar(
-                across["mean"][-1],
-                up["mean"][-1],
-                xerr=(across["high"] - across["mean"])[-1],
-                yerr=(up["high"] - up["mean"])[-1],
-                fmt="none",
-                ecolor="0.3",
-                elinewidth=0.8,
-                zorder=3,
-            )
-        # Bounds on I(T;Y) may lie far outside of 0 and I(X;Y).
-        low, high = ax.get_ylim()
-        ax.set_ylim(min(low, float(y["mean"].min()) - 0.1), max(high, float(y["mean"].max()) + 0.1))
+        _draw_paths(one, ax)
         ax.set_title(f"{_symbol(one)}: {name}", fontsize="medium")
         ax.set_xlabel(f"{_symbol(one)}(X;T) [bit]")
         ax.set_ylabel(f"{_symbol(one)}(T;Y) [bit]")
@@ -266,3 +228,30 @@ def estimator_planes(
     )
     say_members(run, axes[0])
     return axes
+
+
+def _draw_paths(run: xr.Dataset, ax: Axes) -> None:
+    """The mean path of every layer under the one estimator of ``run``, in limits that hold it."""
+    x, y = mean_interval(run.information_input), mean_interval(run.information_label)
+    told = tells_more(run)
+    sizes = np.where(np.arange(run.sizes["step"]) < run.sizes["step"] - 1, 10, 50)
+    for colour, marker, layer in zip(
+        layer_colours(run), layer_markers(run), run.layer.values, strict=True
+    ):
+        across, up = x.sel(layer=layer), y.sel(layer=layer)
+        ax.plot(across["mean"], up["mean"], color=colour, linewidth=1, alpha=0.7)
+        ax.scatter(
+            across["mean"],
+            up["mean"],
+            s=sizes,
+            marker=marker,
+            edgecolors=[colour],
+            linewidths=0.8,
+            facecolors=faces(colour, told.sel(layer=layer).values),
+            label=layer_label(run, layer),
+            zorder=2,
+        )
+        crosses(ax, across.isel(step=-1), up.isel(step=-1), fmt="none", ecolor="0.3")
+    # Bounds on I(T;Y) may lie far outside of 0 and I(X;Y).
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, float(y["mean"].min()) - 0.1), max(high, float(y["mean"].max()) + 0.1))

@@ -18,7 +18,7 @@ from theory import phases
 from theory.fitting import mean_interval
 
 from .estimators import Gaussian
-from .marks import axis_label, layer_colours, layer_label, layer_markers
+from .marks import axis_label, geometric_interval, layer_colours, layer_label, layer_markers
 
 # What the page needs of a record; all else can be forgotten.
 NEEDED = (
@@ -74,18 +74,19 @@ def needed(run: xr.Dataset) -> xr.Dataset:
 
 
 def frames(run: xr.Dataset, most: int) -> NDArray[np.int64]:
-    """Places of at most ``most`` recorded steps, first and last among them, evenly in their order.
+    """Places of ``most`` recorded steps, or of all that there are: (frame,), ascending.
 
-    Where an estimator was measured at some steps only, as many of these are added.
+    They lie evenly in the order of the steps, the first and the last among them. Where an estimator
+    was measured at some steps only, as many of these are added.
     """
-    found = _spread(np.arange(run.sizes["step"]), most)
+    found = _evenly(np.arange(run.sizes["step"]), most)
     for name in run.estimator.values:
         measured = run.information_input.sel(estimator=name).notnull().any(("member", "layer"))
-        found = np.union1d(found, _spread(np.flatnonzero(measured.values), most))
+        found = np.union1d(found, _evenly(np.flatnonzero(measured.values), most))
     return found
 
 
-def _spread(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def _evenly(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     if len(places) <= most:
         return places
     return places[np.unique(np.linspace(0, len(places) - 1, most).round().astype(int))]
@@ -172,7 +173,7 @@ def _curves(run: xr.Dataset) -> Iterator[dict[str, object]]:
         + note,
         "more": "Where a layer's dashed line is above its solid one, noise exceeds drift. Lines "
         "are geometric means over members.",
-        "axis": "gradient [nat] / norm of the weights",
+        "axis": "gradient [nat], over the norm of the weights",
         "log": True,
         "lines": [
             *_layer_lines(gradients["mean"], "mean", "solid"),
@@ -184,7 +185,7 @@ def _curves(run: xr.Dataset) -> Iterator[dict[str, object]]:
         "about": "The drift of a step over its noise in each layer: norm of the mean gradient "
         "over the spread of the minibatch gradients." + note,
         "more": "Above 1 (dotted) drift exceeds noise. Lines are geometric means over members.",
-        "axis": "signal-to-noise ratio",
+        "axis": axis_label(noise),
         "log": True,
         "level": 1,
         "lines": _layer_lines(noise, "", "solid"),
@@ -210,8 +211,7 @@ def _curves(run: xr.Dataset) -> Iterator[dict[str, object]]:
 
 def _layer_lines(values: xr.DataArray, kind: str, dash: str) -> list[dict[str, object]]:
     """A line for each layer: geometric mean over members and its interval, where positive."""
-    logarithms = xr.ufuncs.log(values.where(values > 0))
-    interval = xr.ufuncs.exp(mean_interval(logarithms))
+    interval = geometric_interval(values)
     return [
         {"name": kind, "layer": place, "dash": dash} | _interval(interval.isel(layer=place))
         for place in range(values.sizes["layer"])
