@@ -71,18 +71,18 @@ def collect(folder: str | Path) -> Folder:
     return found
 
 
-def write(folder: str | Path, out: str | Path, *, command: str = "ibdyn.report") -> Folder:
-    """Write the page of a folder to ``out``; what was found and left out is returned.
+def write(folder: str | Path, path: str | Path, *, command: str = "ibdyn.report") -> Folder:
+    """Write the page of a folder to ``path``; what was found and left out is returned.
 
     Plotly is part of the page, nothing is loaded from elsewhere. Raises OSError, before any work,
-    where ``out`` cannot be written, ImportError without Plotly, and what `collect` and `render` do.
+    where ``path`` cannot be written, ImportError without Plotly, and as `collect` and `render` do.
     """
-    out = Path(out)
-    output.check_writable(out)
+    path = Path(path)
+    output.check_writable(path)
     script = plotly_script()
     found = collect(folder)
-    text = render(found, script, home=out.parent, command=command)
-    with storage.replacing(out) as temporary:
+    text = render(found, script, home=path.parent, command=command)
+    with storage.replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return found
 
@@ -130,7 +130,10 @@ def render(found: Folder, script: str, *, home: Path, command: str) -> str:
 
 
 def packed(records: Mapping[str, xr.Dataset]) -> list[str]:
-    """Each record as JSON that can stand in HTML, at as many steps as the page has room for."""
+    """Each record as JSON that can stand in HTML, at as many steps as the page has room for.
+
+    ValueError where they do not fit even at the fewest steps of `FRAMES`.
+    """
     for most in FRAMES:
         data = [_json(report_figures.packed(name, run, most)) for name, run in records.items()]
         size = sum(map(len, data))
