@@ -5,8 +5,8 @@
 The network of the paper, 4096 patterns, six layers, one thread, at the start and after training.
 First binned information with 30 cells: ours measures 50 members at once, the plain forms one member
 at a time; both give nanoseconds per (pattern x layer). Then all estimators on one member, with the
-pairwise bounds against float64 and their memory. Last the cost of all probes of a record, and its
-share of the training between two records at the default schedule.
+pairwise bounds against float64 and their memory. Last the cost of all probes of a recorded step,
+and its share of the training between two of them at the default schedule.
 
 Prints the least ratio of the 50 members' binned information and that of the pairwise input bounds.
 """
@@ -67,10 +67,10 @@ def binned(name: str, ensemble: Ensemble, parameters: NDArray, repeats: int) -> 
 
 
 def share_of_training(ensemble: Ensemble, parameters: NDArray, repeats: int) -> None:
-    """Print the cost of a record's probes, and its share of the training between two records."""
+    """Print the cost of a recorded step's probes, as a share of the training up to the next."""
     config, plan = ensemble.config, ensemble.config.schedule
-    records = len(schedule.recorded_epochs(config.epochs, plan.count, plan.extra))
-    between = config.epochs * ensemble.steps_per_epoch / records
+    recorded = len(schedule.recorded_epochs(config.epochs, plan.count, plan.extra))
+    between = config.epochs * ensemble.steps_per_epoch / recorded
     steps = 5 * ensemble.steps_per_epoch
     state = kernel.State.initial(parameters)
     seconds = interleaved(
@@ -82,7 +82,7 @@ def share_of_training(ensemble: Ensemble, parameters: NDArray, repeats: int) -> 
     )
     share = seconds["probe"] / (seconds["train"] / steps * between)
     row(
-        f"{records} records, {between:.0f} steps between, on average",
+        f"{recorded} recorded steps, {between:.0f} between, on average",
         f"{seconds['probe'] * 1e3:.1f}",
         f"{share:.0%}",
     )

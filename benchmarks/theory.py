@@ -2,7 +2,7 @@
 
     python -m benchmarks.theory
 
-50 members x 7 layers x 300 log-spaced records. Ours is all curves at once, labels included. Plain
+50 members x 7 layers x 300 log-spaced steps. Ours is all curves at once, labels included. Plain
 is ``scipy.optimize.curve_fit`` from a sensible start for the exponential, and for the broken line a
 loop over the same grid of breaks with ``numpy.linalg.lstsq`` of each; both are run on a slice of
 the curves and extrapolated in proportion. Prints seconds, and by how much their estimates differ.
@@ -21,7 +21,7 @@ from benchmarks.timing import interleaved, row
 from theory import breaks, existence, fitting
 from theory.autoregression import autoregressive
 
-MEMBERS, LAYERS, RECORDS = 50, 7, 300
+MEMBERS, LAYERS, STEPS = 50, 7, 300
 
 
 class Case(NamedTuple):
@@ -33,12 +33,12 @@ class Case(NamedTuple):
     tolerance: float
 
 
-def study(members: int = MEMBERS, records: int = RECORDS) -> tuple[xr.DataArray, xr.DataArray]:
+def study(members: int = MEMBERS, steps: int = STEPS) -> tuple[xr.DataArray, xr.DataArray]:
     """Relaxing curves and broken power laws, (member, layer, step), with autocorrelated errors."""
     rng = np.random.default_rng(0)
-    step = np.unique(np.round(np.geomspace(1, 1e5, 2 * records)).astype(int))[-records:]
+    step = np.unique(np.round(np.geomspace(1, 1e5, 2 * steps)).astype(int))[-steps:]
     shape = (members, LAYERS)
-    noise = autoregressive(0.6, (members * LAYERS, records), rng).reshape(*shape, records)
+    noise = autoregressive(0.6, (members * LAYERS, steps), rng).reshape(*shape, steps)
     time = np.exp(rng.normal(7, 0.5, shape))[..., None]
     place = rng.normal(8, 0.5, shape)[..., None]
     relaxing = 4 + 3 * np.exp(-step / time) + 0.05 * noise
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     relaxing, broken = study()
     total = MEMBERS * LAYERS
-    row(f"{total} curves x {RECORDS} records, s", "plain", "ours", "ratio", "apart")
+    row(f"{total} curves x {STEPS} steps, s", "plain", "ours", "ratio", "apart")
     ratios = [
         compare(name, case, total, arguments.repeats)
         for name, case in cases(relaxing, broken, arguments.curves).items()

@@ -99,7 +99,7 @@ def jobs(
     return train, partial(measure, watcher.watched, 0)
 
 
-def records(steps: int) -> int:
+def recorded(steps: int) -> int:
     """Measurements of a run of so many steps at the default schedule, its last step among them."""
     wanted = {steps}
     for step in ibdyn.schedule.log():
@@ -114,7 +114,7 @@ def share(name: str, repeats: int, steps: int) -> float:
     train, look = jobs(NETWORKS[name])
     seconds = interleaved({"train": train, "measure": look}, repeats)
     step = seconds["train"] / 100
-    found = seconds["measure"] * records(steps) / (step * steps)
+    found = seconds["measure"] * recorded(steps) / (step * steps)
     row(
         name,
         f"{step * 1e3:.2f}",
@@ -134,9 +134,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     numba.set_num_threads(1)
     torch.set_num_threads(1)
     row(
-        f"{records(arguments.steps)} records in {arguments.steps} steps",
+        f"{recorded(arguments.steps)} recorded of {arguments.steps} steps",
         "step, ms",
-        "record, ms",
+        "measure, ms",
         "in steps",
         "share",
     )

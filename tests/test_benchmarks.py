@@ -94,14 +94,14 @@ def test_peak_memory_is_that_of_the_new_process():
 
 
 def test_both_sides_of_the_fits_find_the_same():
-    for name, case in theory.cases(*theory.study(members=1, records=80), 4).items():
+    for name, case in theory.cases(*theory.study(members=1, steps=80), 4).items():
         assert case.ours()[:4] == pytest.approx(case.plain(), rel=case.tolerance), name
 
 
 def test_the_watched_networks_train_and_are_measured():
     torch.set_num_threads(1)
     # 0, eight steps up to 10, and ten in each further decade.
-    assert watch.records(1000) == 29
+    assert watch.recorded(1000) == 29
     for build in watch.NETWORKS.values():
         train, look = watch.jobs(build, steps=2)
         train()
