@@ -55,12 +55,9 @@ def counts(patterns: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.stack([x.sum(-1), *pairs], axis=-1)
 
 
-def power_spectrum(counts: NDArray[np.integer], degrees: int = 4) -> NDArray[np.float64]:
-    """S_l for l below ``degrees`` from the `counts`: (pattern, 4) -> (pattern, degrees).
-
-    The first four determine all others.
-    """
-    degree = np.arange(degrees)
+def power_spectrum(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """S_0 to S_3, which determine all others, from the `counts`: (pattern, 4) -> (pattern, 4)."""
+    degree = np.arange(4)
     weights = 2 * eval_legendre(degree[:, None], PAIR_COSINES)
     k, pairs = counts[:, :1], counts[:, 1:]
     return (2 * degree + 1) / (4 * np.pi) * (k + pairs @ weights.T)

@@ -35,7 +35,9 @@ def fill(key, step, out):
             out[p + 1] = radius * sin(angle)
 
 
-def normals(keys: NDArray[np.uint64], step: int, size: int, dtype: str = "float64") -> NDArray:
+def standard_normals(
+    keys: NDArray[np.uint64], step: int, size: int, dtype: str = "float64"
+) -> NDArray:
     """Standard normals of the update after ``step`` steps, one row a key: (member, parameter)."""
     out = np.empty((len(keys), size), dtype)
     for key, row in zip(keys, out, strict=True):

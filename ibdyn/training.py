@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import batches, networks
 from .ensemble import Ensemble
-from .normals import normals
+from .normals import standard_normals
 from .seeding import stream
 from .state import State
 
@@ -137,7 +137,7 @@ def langevin(ensemble: Ensemble, state: State, gradient: Tensor) -> None:
     config = ensemble.config
     spread = (2 * config.learning_rate * config.temperature) ** 0.5
     size = state.parameters.shape[1]
-    xi = normals(ensemble.langevin_keys, state.step - 1, size, config.dtype)
+    xi = standard_normals(ensemble.langevin_keys, state.step - 1, size, config.dtype)
     g = gradient + config.weight_decay * state.parameters
     noise = spread * torch.tensor(xi, device=state.parameters.device)
     state.parameters = state.parameters - config.learning_rate * g + noise

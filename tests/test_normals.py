@@ -10,7 +10,7 @@ import ibdyn
 from ibdyn import kernel, training
 from ibdyn.config import RunConfig, ScheduleConfig
 from ibdyn.ensemble import prepare
-from ibdyn.normals import fill, normals
+from ibdyn.normals import fill, standard_normals
 from ibdyn.seeding import key
 from theory.sgd import stationary_covariance
 
@@ -20,7 +20,7 @@ KEYS = np.array([key(0, "langevin", k) for k in range(20)], dtype=np.uint64)
 @pytest.fixture(scope="module")
 def draws():
     """(step, key, parameter)."""
-    return np.stack([normals(KEYS, step, 101) for step in range(200)])
+    return np.stack([standard_normals(KEYS, step, 101) for step in range(200)])
 
 
 def test_the_noise_is_standard_normal(draws):
@@ -50,13 +50,13 @@ def test_the_noise_is_a_function_of_key_step_and_parameter_alone(draws):
     alone = np.empty(7)
     fill(KEYS[3], 11, alone)
     assert alone.tobytes() == draws[11, 3, :7].tobytes()
-    single = normals(KEYS, 11, 101, "float32")
+    single = standard_normals(KEYS, 11, 101, "float32")
     assert single.dtype == np.float32
     assert (single == draws[11].astype(np.float32)).all()
 
 
 def test_the_noise_keeps_its_numbers_between_versions():
-    found = normals(KEYS[:1], 0, 4)[0]
+    found = standard_normals(KEYS[:1], 0, 4)[0]
     assert found == pytest.approx(
         [0.0533459048, -0.6264741411, 1.0853909037, -1.8140236048], abs=1e-9
     )
