@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+# The increment of its counter: 2^64 over the golden ratio, rounded to an odd number.
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 

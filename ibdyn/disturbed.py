@@ -145,7 +145,10 @@ def rounded(t: NDArray, bits: int) -> NDArray:
 def respond(
     ensemble: Ensemble, parameters: NDArray, step: int | None, block: slice
 ) -> tuple[list[NDArray], NDArray]:
-    """`response.respond`: activations as they are passed on, and log-probabilities, of one pass."""
+    """`response.respond`: activations as they are passed on, and log-probabilities, of one pass.
+
+    Raises ValueError for noisy networks without a step.
+    """
     found = run(ensemble, parameters, measurement(ensemble, block, step))
     return [t.transpose(0, 2, 1) for t in found.passed], found.log_p
 
@@ -153,7 +156,10 @@ def respond(
 def measurement(
     ensemble: Ensemble, block: slice, step: int | None, *place: int
 ) -> list[np.random.Generator]:
-    """Streams for what is measured at ``step``, of each member in ``block``; none without noise."""
+    """Streams for what is measured at ``step``, of each member in ``block``; none without noise.
+
+    Raises ValueError for noisy networks without a step.
+    """
     if not ensemble.config.noise:
         return []
     if step is None:
@@ -199,7 +205,7 @@ def gradient_statistics(
     """`response.gradient_statistics` of the pass of `respond`.
 
     Noise and rounding have no slope of their own: slopes are those of the non-linearity before
-    them, inputs and weights those that were passed on.
+    them, inputs and weights those that were passed on. Raises as `respond`.
     """
     layers = ensemble.architecture.layers
     mean_norm, spread = np.empty((2, len(parameters), len(layers)))

@@ -5,7 +5,7 @@ exp(x) = 2**n (1 + p) with p = exp(r) - 1 from its Taylor series, and
 exp(x) - 1 = 2**n p + (2**n - 1) without cancellation. The series is cut where its next term
 falls below the rounding error: r**7 / 7! in float32, r**13 / 13! in float64.
 
-Nothing here calls libm, so a loop over samples stays a vector loop. Arguments are clamped where
+Nothing here calls libm, so a loop over patterns stays a vector loop. Arguments are clamped where
 exp would leave the normal range, far beyond the point where the activations saturate. NaN goes
 through to the result: hence the clamps as comparisons that are false for NaN, not min and max.
 """

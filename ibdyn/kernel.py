@@ -162,7 +162,8 @@ def trajectory(
 ) -> Iterator[NDArray]:
     """Parameters (member, parameter) after each of ``stops`` optimiser steps, ascending.
 
-    Begins at ``state``, the initial one by default, and moves it along.
+    Begins at ``state``, the initial one by default, and moves it along. ValueError for stops that
+    do not ascend.
 
     The same as `training.trajectory`, to rounding; a member's bits are the same alone or in any
     ensemble.

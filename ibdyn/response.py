@@ -1,4 +1,4 @@
-"""What networks answer at frozen parameters: activations, probabilities, gradient statistics.
+"""What networks answer at frozen parameters, and the statistics of that over the patterns.
 
 Kernels like those of training, one member a thread, with the same tiles; a member's bits do not
 depend on the others.
@@ -179,7 +179,10 @@ def square_norms(norms, layer, rows, count):
 def member_gradients(
     theta, sizes, activation, kind, precision, x, train, target, mean_norm, spread
 ):  # fmt: skip
-    """The gradient of W for one sample is delta a^T, so its square norm is |delta|^2 |a|^2."""
+    """`gradient_statistics` of one member, (layer,) each.
+
+    The gradient of W for one sample is delta a^T, so its square norm is |delta|^2 |a|^2.
+    """
     layers = sizes.size - 1
     acts, spare = tile_buffer(sizes.size, sizes.max(), theta), tile_buffer(1, 2, theta)[0]
     inputs, deltas = tile_buffer(1, layers, theta)[0], tile_buffer(1, layers, theta)[0]
@@ -236,7 +239,7 @@ def gradient_statistics(
     (member, layer). A sample's gradient is the outer product of its delta and the layer's input,
     so no per-sample matrix is formed: tr C = mean |delta|^2 |a|^2 - |mean delta a^T|^2.
 
-    Of networks that add noise or quantise, in the pass of `respond` at ``step``.
+    Of networks that add noise or quantise, in the pass of `respond` at ``step``, with its errors.
     """
     if ensemble.config.disturbed:
         return disturbed.gradient_statistics(ensemble, parameters, step)
@@ -310,7 +313,7 @@ def class_geometry(
     """Scatter within and between the classes, and the share of units outside low..high.
 
     ``activations`` (member, pattern, unit), ``p_x`` (pattern,), ``p_xy`` (label, pattern); the
-    result is (member, 3).
+    result is (member, 3). Scatter is in units of the activations squared, see `probes.geometry`.
     """
     t = np.ascontiguousarray(activations.transpose(0, 2, 1))
     out = np.empty((len(t), 3))

@@ -1,8 +1,8 @@
-"""Forward and backward pass of one small network over one tile of samples.
+"""Forward and backward pass of one small network over one tile of patterns.
 
-Memory layout. A tile holds up to TILE samples, feature-major: `acts[l, j, s]` is unit j of
-layer l for sample s, so every inner loop runs over s, has a fixed length and is contiguous
-(and, the buffer being aligned, becomes whole vector instructions). The unused samples of a
+Memory layout. A tile holds up to TILE patterns, feature-major: `acts[l, j, s]` is unit j of
+layer l for pattern s, so every inner loop runs over s, has a fixed length and is contiguous
+(and, the buffer being aligned, becomes whole vector instructions). The unused patterns of a
 partial tile have zero inputs and a zero delta at the output: they are computed and add
 nothing. On the way back the activations of a layer are replaced by its delta. All of this
 stays in the L1 cache for the networks this is meant for. Parameters of a network are one flat
@@ -214,7 +214,7 @@ def output(z, units, kind, spare):
 
 @njit(**ORDERED)
 def log_probabilities(z, units, low, high, out):
-    """Write log p(label) of the samples low..high of a tile to out (label, pattern)."""
+    """Write log p(label) of the patterns low..high of a tile to out (label, pattern), in nats."""
     wide()
     labels = out.shape[0]
     total, largest = np.zeros(TILE), np.zeros(TILE)
