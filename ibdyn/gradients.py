@@ -57,7 +57,7 @@ class Method:
     def statistics(
         self, model: nn.Module, layers: Layers, loss: Loss, x: Tensor, y: Tensor
     ) -> tuple[NDArray, NDArray]:
-        """|mu| and sqrt(tr C) of each of the ``layers``' weights, (layer,); NaN without weights."""
+        """|mu| and sqrt(tr C) of each layer's weights, (layer,), in units of the loss; else NaN."""
         mean, spread = np.full((2, len(layers)), np.nan)
         names = _names(layers)
         if not names:

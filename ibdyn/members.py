@@ -19,7 +19,8 @@ def join(records: Sequence[xr.Dataset | str | Path]) -> xr.Dataset:
     estimators and steps. ``complete`` is that of the least complete; what else differs among the
     attributes is listed line by line.
 
-    Raises ValueError, naming the record (its file, or its place) and what is wrong with it.
+    Raises ValueError, naming the record (its file, or its place) and what is wrong with it, and
+    FileNotFoundError for a file that is not there.
     """
     if isinstance(records, xr.Dataset | str | Path) or not len(records):
         raise ValueError("records are none, or only one, expected a list of them")

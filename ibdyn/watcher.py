@@ -94,7 +94,8 @@ def watch(
     Hooks of the model's own run in a measurement too, and what a model writes to plain attributes
     stays.
 
-    Raises ValueError, before any training, for whatever does not fit.
+    Raises, before any training, ValueError for whatever does not fit, and OSError where ``path``
+    cannot be written.
     """
     original = getattr(model, "_orig_mod", model)
     if any(nn.parameter.is_lazy(p) for p in original.parameters()):
@@ -198,7 +199,7 @@ class Watcher:
         self._measure_if_due()
 
     def save(self, path: str | Path) -> None:
-        """Write `record` to a NetCDF file."""
+        """Write `record` to a NetCDF file; raises as `record` and `ibdyn.save`."""
         storage.save(self.record(), path)
 
     def record(self) -> xr.Dataset:

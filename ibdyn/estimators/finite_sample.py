@@ -21,6 +21,7 @@ from scipy.special import digamma, entr, xlog1py
 Floats = NDArray[np.float64]
 Entropy = Callable[[ArrayLike], Floats]
 
+# By name, as `information` and `permutation_null` take them.
 ESTIMATORS: dict[str, Entropy] = {}
 
 # Numbers of a shuffled table held at once by `permutation_null`.

@@ -53,7 +53,7 @@ class World:
     generator for each member, the same at each call; ``paths(count)`` the layer's centres before
     its own noise in ``count`` noisy passes, (member, path, pattern, unit), and ``noise_variance``
     that noise. ``linear()`` is the layer as a linear map of a Gaussian population; ValueError
-    where it is none.
+    where it is none. ``found`` holds what `once` has computed.
     """
 
     p_x: Floats
