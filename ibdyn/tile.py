@@ -166,9 +166,13 @@ def chain_rule(a, i, delta, activation):
         chain_linear(a, i, delta)
 
 
-@njit(**FAST)
+@njit(**ORDERED)
 def softmax(z, units, spare):
-    """Replace the logits by probabilities; `spare` holds the maximum and the sum."""
+    """Replace the logits by probabilities; `spare` holds the maximum and the sum.
+
+    In order, and by division: equal patterns must have equal bits wherever they stand in a tile,
+    and a compiler that may take reciprocals does so for some of the places alone.
+    """
     wide()
     for s in range(TILE):
         spare[0, s] = z[0, s]

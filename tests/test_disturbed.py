@@ -303,14 +303,23 @@ def test_quantised_networks_obey_the_data_processing_inequality(activation):
                 assert refines(before, after)
 
 
-def test_equal_patterns_have_equal_states_wherever_they_stand(tmp_path):
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid", "softplus", "softsign"])
+def test_equal_patterns_have_equal_states_wherever_they_stand(activation, output, tmp_path):
     """Seven patterns in 1111 places: several tiles, the last one partial."""
     rng = np.random.default_rng(0)
     which = rng.integers(7, size=1111)
     np.savez(tmp_path / "seven.npz", x=rng.normal(size=(7, 13))[which], y=which % 2)
     task = {"name": "file", "path": str(tmp_path / "seven.npz")}
-    for dtype in ("float32", "float64"):
-        config = small(task=task, widths=(9, 7, 5), quantisation=32, dtype=dtype)
+    for dtype, quantisation in itertools.product(("float32", "float64"), (None, 32)):
+        config = small(
+            task=task,
+            widths=(9, 7, 5),
+            activation=activation,
+            output=output,
+            quantisation=quantisation,
+            dtype=dtype,
+        )
         activations, log_p = respond(ensemble := prepare(config), ensemble.initial)
         for t in [*activations, log_p.transpose(0, 2, 1)]:
             for pattern in range(7):
