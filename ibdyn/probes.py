@@ -16,8 +16,9 @@ from . import disturbed, schema
 from .ensemble import Ensemble
 from .estimators import Estimator, Gaussian, World
 from .estimators.protocol import Limits, LinearMap
-from .response import class_geometry, gaussian_losses, gradient_statistics, losses, respond
+from .response import gradient_statistics, respond
 from .seeding import stream
+from .summaries import class_geometry, gaussian_losses, losses
 
 Arrays = dict[str, NDArray]
 # Members evaluated together: bounds the memory of a measurement, whatever the ensemble's size.
@@ -73,7 +74,7 @@ def blocks(members: int) -> list[slice]:
 def performance(
     ensemble: Ensemble, activations: list[NDArray], log_p: NDArray, block: slice
 ) -> Arrays:
-    """Loss and error rate of training and test set, (split, member): see `response.losses`.
+    """Loss and error rate of training and test set, (split, member): see `summaries.losses`.
 
     A real label is never hit or missed, so its error rate is NaN.
     """
