@@ -111,7 +111,10 @@ def assemble(
     drawn: NDArray | None,
     initial: NDArray,
 ) -> Ensemble:
-    """The ensemble of these arrays, whether drawn from streams or read from a record."""
+    """The ensemble of these arrays, whether drawn from streams or read from a record.
+
+    ``in_train`` (member, pattern), ``initial`` (member, parameter), ``drawn`` as in `Ensemble`.
+    """
     architecture = architecture_of(config, task)
     dtype = np.dtype(config.dtype)
 

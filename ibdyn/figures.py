@@ -4,6 +4,7 @@ Layers run through one palette that survives colour blindness and grey print, an
 each; bands and bars are 95 % intervals of the mean over members.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -60,8 +61,13 @@ def gradient_phases(run: xr.Dataset, *, formula: str = "paper", ax: Axes | None 
         _geometric_band(ax, one["spread"], colour, "--", None)
     ax.plot([], [], "-", color="0.3", label="mean")
     ax.plot([], [], "--", color="0.3", label="spread of minibatches")
-    normalised = ", over the norm of the weights" if formula == "paper" else f" ({formula})"
-    ax.set(xscale="log", yscale="log", xlabel="epoch", ylabel=f"gradient [nat]{normalised}")
+    about = ", over the norm of the weights" if formula == "paper" else f" ({formula})"
+    units = [
+        re.sub(r"nat([\d.]+)", r"nat$^{\1}$", curves[kind].units) for kind in ("mean", "spread")
+    ]
+    both = units[0] if units[0] == units[1] else f"mean {units[0]}, spread {units[1]}"
+    label = f"gradient [{both}]{about}"
+    ax.set(xscale="log", yscale="log", xlabel="epoch", ylabel=label)
     ax.legend(fontsize="small", ncols=2, title="layer")
     say_members(run, ax)
     return ax

@@ -137,8 +137,8 @@ class Task:
     def label_entropy(self) -> float:
         """H(Y) in bits; of a real label, the differential entropy in the population."""
         if isinstance(self.y, LinearGaussian):
-            spread = self.y.signal_variance + self.y.variance
-            return float(np.log(2 * np.pi * np.e * spread) / np.log(4))
+            variance = self.y.signal_variance + self.y.variance
+            return float(np.log(2 * np.pi * np.e * variance) / np.log(4))
         return float(entropy(self.p_x @ self.y))
 
 

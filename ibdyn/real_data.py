@@ -65,12 +65,12 @@ def as_inputs(values: NDArray) -> NDArray[np.float64]:
 def digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """1797 handwritten digits of 8 x 8 pixels from 0 to 1, and what they are (UCI, Alpaydin 1998).
 
-    Raises ValueError where scikit-learn, which ships them, is not installed.
+    Raises ImportError where scikit-learn, which ships them, is not installed.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ValueError(
+        raise ImportError(
             "the task digits comes with scikit-learn, which is not installed: "
             "pip install 'ibdyn[digits]'"
         ) from error

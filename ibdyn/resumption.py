@@ -166,9 +166,9 @@ def _run(
     state = State.initial(ensemble.initial) if state is None else state
     target = shards.target_of(work.folder)
     try:
-        with Progress(ensemble.config.epochs, shown=progress) as shown, signals(1) as asked:
+        with Progress(ensemble.config.epochs, shown=progress) as bar, signals(1) as asked:
             stops = paced(recorded, begin)
-            training = simulation.recording(recorder, stops, state, shown)
+            training = simulation.recording(recorder, stops, state, bar)
             for step in _kept(work, recorder, state, training, asked, seconds):
                 if asked:
                     raise Stopped(asked[0], _kept_until(ensemble, step, target))

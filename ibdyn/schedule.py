@@ -1,4 +1,4 @@
-"""How far training goes at a time: to what is recorded, and to looks between records."""
+"""How far training goes at a time: to what is recorded, and to looks between recorded steps."""
 
 import itertools
 import time
@@ -14,6 +14,8 @@ LOOK = 0.5
 
 def log_spaced(last: int, count: int) -> NDArray[np.int64]:
     """Integers from 0 to ``last``, ``count`` of them, evenly spaced in the logarithm from 1 on.
+
+    ValueError unless ``last`` is at least 0 and ``count`` at least 3.
 
     Where the logarithmic spacing falls below one every integer is taken, so early times are
     dense and no count is lost to rounding. A ``last`` below ``count`` gives 0, 1, ..., ``last``.
@@ -33,7 +35,7 @@ def log_spaced(last: int, count: int) -> NDArray[np.int64]:
 
 
 def recorded_epochs(last: int, count: int, extra: Iterable[int] = ()) -> NDArray[np.int64]:
-    """`log_spaced` epochs and those of the ``extra`` ones that the run reaches."""
+    """`log_spaced` epochs and the ``extra`` ones that the run reaches; raises as that does."""
     reached = [epoch for epoch in extra if epoch <= last]
     return np.union1d(log_spaced(last, count), np.array(reached, dtype=np.int64))
 

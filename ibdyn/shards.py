@@ -108,7 +108,10 @@ def reopen(folder: Path) -> Work:
 
 
 def locked(folder: Path) -> int:
-    """A handle that keeps others out; the system lets go of it when the process ends."""
+    """A handle that keeps others out; the system lets go of it when the process ends.
+
+    BlockingIOError while another process works there.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,7 +186,10 @@ def _drop_after(work: Work, last: Entry) -> None:
 
 
 def check(folder: Path, entry: Entry) -> xr.Dataset:
-    """The file of a manifest's entry, if it is the one that was written; else RecordError."""
+    """The file of a manifest's entry, if it is the one that was written.
+
+    FileNotFoundError where it is missing, else RecordError.
+    """
     path = folder / entry["file"]
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, the manifest names it")

@@ -48,9 +48,9 @@ def simulate(
     recorder = Recorder(ensemble, recorded, estimators)
     attrs = attributes(ensemble, command)
     state = State.initial(ensemble.initial)
-    with Progress(config.epochs, shown=progress) as shown:
+    with Progress(config.epochs, shown=progress) as bar:
         try:
-            for _ in recording(recorder, paced(recorded), state, shown):
+            for _ in recording(recorder, paced(recorded), state, bar):
                 pass
         except KeyboardInterrupt:
             if not recorder.steps:
@@ -68,7 +68,7 @@ def recorded_steps(ensemble: Ensemble) -> list[int]:
 
 
 def recording(
-    recorder: Recorder, stops: Iterable[int], state: State, shown: Progress
+    recorder: Recorder, stops: Iterable[int], state: State, bar: Progress
 ) -> Iterator[int]:
     """Train from ``state`` to each of ``stops``, and record those that are wanted.
 
@@ -81,7 +81,7 @@ def recording(
             measured = probes.measure(ensemble, parameters, recorder.estimators, state.step)
             recorder.add(state.step, parameters, measured)
             loss = float(measured["loss"][0].mean())
-        shown.at(state.step // ensemble.steps_per_epoch, loss)
+        bar.at(state.step // ensemble.steps_per_epoch, loss)
         yield state.step
 
 

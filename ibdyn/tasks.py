@@ -30,6 +30,8 @@ def from_arrays(
     ``y`` is either integer labels 0..K-1 of shape (pattern,) or probabilities of shape
     (pattern, label). Patterns are equally likely unless ``p_x`` (pattern,) is given.
 
+    Raises ValueError for labels that are neither, and as `Task` does.
+
     >>> from_arrays([[0], [1]], [0, 1]).information
     1.0
     """
@@ -123,6 +125,8 @@ def bits(rule: str, n: int) -> Task:
     parity: the sum of the bits modulo 2. majority: at least n/2 of the bits are 1. committee: the
     bits fall into three equal blocks, each votes by its majority, and two votes carry (a tree
     committee machine; n must be a multiple of 3).
+
+    Raises ValueError for another rule, or an n that is not 1 to 20 or does not suit it.
     """
     if not 1 <= n <= 20:
         raise ValueError(f"bits has n = {n}, expected 1 to 20 (it enumerates 2^n patterns)")
@@ -165,14 +169,17 @@ def linear_teacher(inputs: int, samples: int, snr: float, seed: int) -> Task:
 def random_labels(task: Task, seed: int) -> Task:
     """The same patterns with the rows of p(y|x) shuffled: a control with nothing to generalise.
 
-    With equally likely patterns I(X;Y) and H(Y) stay what they were.
+    With equally likely patterns I(X;Y) and H(Y) stay what they were. ValueError for a real label.
     """
     order = stream(seed, "task").permutation(len(task.x))
     return replace(task, name=f"{task.name}-random", y=task.p_y_given_x[order])
 
 
 def from_mat(path: str | Path) -> Task:
-    """Task of a MATLAB file in the published layout: ``F`` (pattern, input), ``y`` (1, pattern)."""
+    """Task of a MATLAB file in the published layout: ``F`` (pattern, input), ``y`` (1, pattern).
+
+    Raises FileNotFoundError, and ValueError where an array is missing or does not fit.
+    """
     content = scipy.io.loadmat(_existing(path))
     missing = {"F", "y"} - content.keys()
     if missing:
@@ -182,7 +189,10 @@ def from_mat(path: str | Path) -> Task:
 
 
 def from_npz(path: str | Path) -> Task:
-    """Task of a NumPy file: ``x`` (pattern, input), ``y`` as in `from_arrays`, maybe ``p_x``."""
+    """Task of a NumPy file: ``x`` (pattern, input), ``y`` as in `from_arrays`, maybe ``p_x``.
+
+    Raises FileNotFoundError, and ValueError where an array is missing or does not fit.
+    """
     with np.load(_existing(path), allow_pickle=False) as content:
         missing = {"x", "y"} - set(content.files)
         if missing:
@@ -197,6 +207,7 @@ def from_files(inputs: str | Path, labels: str | Path) -> Task:
     """Task of two files, each IDX (as MNIST's, .gz too) or ``.npy``: images and their labels.
 
     Images are (pattern, ...), and bytes become numbers from 0 to 1; labels as in `from_arrays`.
+    Raises FileNotFoundError, and ValueError for files that are neither or do not fit each other.
     """
     x, y = real_data.read_array(inputs), real_data.read_array(labels)
     if x.ndim < 2 or not x.size:
@@ -209,7 +220,7 @@ def from_files(inputs: str | Path, labels: str | Path) -> Task:
 def digits() -> Task:
     """scikit-learn's 1797 handwritten digits, 8 x 8 pixels from 0 to 1, in ten classes.
 
-    ValueError where scikit-learn is not installed (``pip install 'ibdyn[digits]'``).
+    ImportError where scikit-learn is not installed (``pip install 'ibdyn[digits]'``).
     """
     return from_arrays(*real_data.digits(), name="digits")
 

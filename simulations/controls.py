@@ -41,10 +41,10 @@ class Arguments(Experiment):
     """smoke: seconds; quick: 10 members to epoch 3000; paper: 20 members to epoch 10 000."""
 
 
-# Members, epochs and records; the same where only the torch engine serves.
+# Members, epochs and recorded steps; the same where only the torch engine serves.
 SCALES = {"smoke": (4, 12, 5), "quick": (10, 3000, 40), "paper": (20, 10_000, 100)}
 SLOW = {"smoke": (4, 3, 3), "quick": (4, 150, 8), "paper": (10, 2000, 15)}
-# A ReLU has no upper limit to fix cells by: cells over the run, of a width, of each record apart.
+# A ReLU has no upper limit to fix cells by: cells over the run, of a width, of each step apart.
 RELU_ESTIMATORS = ("binned-run-30", "binned-width-0.07", "binned-range-30")
 TEMPERATURES = (0.0, 1e-6, 1e-4)
 # An effect that differs from 0 by less than this is none.

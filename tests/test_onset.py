@@ -118,5 +118,5 @@ def test_bounds_on_one_time_bound_the_ratio():
 def test_too_few_members_or_records_are_refused():
     with pytest.raises(ValueError, match="expected at least 4 of member and 20 of step"):
         onset.cross_fitted_drop(information(np.ones((3, len(STEP), 1))), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="information has 2 records, expected at least 3"):
+    with pytest.raises(ValueError, match="information has 2 recorded steps, expected at least 3"):
         onset.compression_onset(information(np.ones((3, 2, 1)), [1, 2]))

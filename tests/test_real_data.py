@@ -103,7 +103,7 @@ def test_the_digits_are_those_of_scikit_learn():
 
 def test_without_scikit_learn_the_digits_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ValueError, match=r"pip install 'ibdyn\[digits\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'ibdyn\[digits\]'"):
         tasks.digits()
 
 

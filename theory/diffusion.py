@@ -15,11 +15,11 @@ import xarray as xr
 
 from .phases import minibatch_spread
 
-LEAST_RECORDS = 4
+LEAST_STEPS = 4
 
 
 def predicted_temperature(run: xr.Dataset) -> xr.DataArray:
-    """Trace of D = rate C_B / 2, in nats, at every record (member, step, layer).
+    """Trace of D = rate C_B / 2, in nats, at every recorded step (member, step, layer).
 
     The finite-population factor is in C_B: a full batch has temperature 0. ValueError unless the
     record's config is that of plain gradient descent: with momentum or adam D is another.
@@ -40,13 +40,13 @@ def weight_diffusion(run: xr.Dataset, since: xr.DataArray) -> xr.Dataset:
     ``predicted``: mean over the phase, in time, of `predicted_temperature`;
     ``ratio``: temperature / predicted, NaN where that is 0.
     The distance is from the start of the run, not of the phase, so that what was travelled before
-    lowers the exponent; slopes are of least squares over the records. NaN where since is NaN or
-    has fewer than `LEAST_RECORDS` records after it. ValueError as in `predicted_temperature`.
+    lowers the exponent; slopes are of least squares over the recorded steps. NaN where since is NaN
+    or has fewer than `LEAST_STEPS` of them after it. ValueError as in `predicted_temperature`.
     """
     rate = learning_rate(run)
     step = run["step"].astype(float)
     phase = (step >= since) & (step > 0) & run["weight_displacement"].notnull()
-    phase = phase & (phase.sum("step") >= LEAST_RECORDS)
+    phase = phase & (phase.sum("step") >= LEAST_STEPS)
     square = run["weight_displacement"] ** 2
     exponent = _slope(_log(step), _log(square), phase)
     temperature = _slope(rate * step, square, phase) / 2

@@ -3,7 +3,8 @@
 Members are independent networks and the only sample there is: points along a curve are not, so no
 error bar here comes from residuals. A fit takes a DataArray with dim ``step`` and returns a Dataset
 of estimates for each curve, with their units, and the ``fitted`` curves. Times are those of the
-coordinate ``along``, "step" or "epoch"; where its logarithm is meant a record at 0 is left out.
+coordinate ``along``, "step" or "epoch"; where its logarithm is meant what was recorded at 0
+is left out.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ def bootstrap_interval(
 def exponential(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
     """Fit limit + amplitude exp(-t / time): ``limit``, ``amplitude``, ``time``, ``at_limit``.
 
-    Times are looked for from the least distance of two records to ten times the whole range;
+    Times are looked for from the least distance of two recorded steps to ten times the whole range;
     ``at_limit`` is True where the best lies at an end, so that it is no estimate but a bound.
     ValueError unless ``along`` is a coordinate along step with at least 3 ascending values.
     """
@@ -91,7 +92,7 @@ def checked_clock(data: xr.Dataset | xr.DataArray, along: str) -> xr.DataArray:
 
 
 def log_times(t: NDArray) -> NDArray:
-    """Logarithms of the relaxation times that are tried for records at ascending ``t`` (step,)."""
+    """Logarithms of the relaxation times that are tried for ascending times ``t`` (step,)."""
     return np.linspace(np.log(np.diff(t).min()), np.log(10 * (t[-1] - t[0])), GRID)
 
 
@@ -154,7 +155,7 @@ def broken_line(curves: xr.DataArray, along: str = "step") -> xr.Dataset:
     that knows nothing of other members, ``value`` at the break, ``slope_before`` and
     ``slope_after``, ``autocorrelation`` of the errors, and ``sup_f``. Records at which no curve is
     finite are left out; a curve with a gap elsewhere is NaN. ValueError if a value is not positive,
-    fewer than 8 records are left, or as in `exponential`.
+    fewer than 8 recorded steps are left, or as in `exponential`.
     """
     x, y, label, units = _logarithms(curves, along)
     found = breaks.fit_break(x, y.reshape(-1, len(x)))
@@ -209,7 +210,7 @@ def cross_validate(
     """Which of the ``models`` foretells the curve of a member that it has not seen.
 
     Each is fitted to the mean curve of all other members, for every member in turn. Gives the
-    ``error`` (model, member, ...), a mean over records of squared differences, from which how
+    ``error`` (model, member, ...), a mean of squared differences over the steps, from which how
     members differ among themselves is the same for all models; and ``excess`` over the model with
     the least mean error, ``excess_low`` and ``excess_high`` being the Student-t interval over
     members. The fits share members, which the interval neglects. ValueError with fewer than 3, or
@@ -251,7 +252,7 @@ def _times(curves: xr.DataArray, along: str) -> NDArray:
         raise ValueError(f"curves have dims {curves.dims}, expected 'step' among them")
     t = checked_clock(curves, along).values.astype(float)
     if len(t) < 3 or not (np.diff(t) > 0).all():
-        raise ValueError(f"{along!r} has {len(t)} records, expected at least 3 that ascend")
+        raise ValueError(f"{along!r} has {len(t)} recorded steps, expected at least 3 that ascend")
     return t
 
 
@@ -281,7 +282,7 @@ def _unlabelled(curves: xr.DataArray) -> tuple[NDArray, Callable[..., xr.DataArr
 def _logarithms(
     curves: xr.DataArray, along: str
 ) -> tuple[NDArray, NDArray, Callable[..., xr.DataArray], str]:
-    """The ln t, ln y, `_unlabelled`'s label, units of time; records without a curve left out."""
+    """The ln t, ln y, `_unlabelled`'s label, units of time; steps without a curve left out."""
     curves = _positive(curves, along)
     curves = curves.dropna("step", how="all")
     if bool((curves <= 0).any()):

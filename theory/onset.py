@@ -21,15 +21,17 @@ def compression_onset(
 ) -> xr.Dataset:
     """``time``, ``censored``, ``peak`` and ``drop`` (member, ...) of each curve's greatest value.
 
-    ``drop`` is from the peak to the last record, in the units of information. ``censored`` is 1
+    ``drop`` is from the peak to the last recorded step, in units of information. ``censored`` is 1
     where it is less than ``least``, compression having not begun, the time being that of the last
-    record; and -1 where the peak is the first record, so that a rise before it was not seen. A
-    peak at time 0, which has no logarithm, has the time of the record after. ValueError with fewer
-    than 3 records.
+    recorded step; and -1 where the peak is the first, so that a rise before it was not seen. A
+    peak at time 0, which has no logarithm, has the time of the step after. ValueError with fewer
+    than 3 recorded steps.
     """
     curve = information.dropna("step", how="all").transpose("step", ...)
     if curve.sizes["step"] < 3:
-        raise ValueError(f"information has {curve.sizes['step']} records, expected at least 3")
+        raise ValueError(
+            f"information has {curve.sizes['step']} recorded steps, expected at least 3"
+        )
     known = curve.notnull().all("step")
     place = curve.fillna(-np.inf).argmax("step")
     peak, drop = curve.max("step"), curve.max("step") - curve.isel(step=-1)
@@ -45,7 +47,7 @@ def compression_onset(
         ("time", information[along].attrs.get("units", "1"), f"{along} of the onset"),
         ("censored", "1", "-1: at the time or before; 1: at the time or after"),
         ("peak", units, "greatest I(X;T)"),
-        ("drop", units, "peak less the last record"),
+        ("drop", units, "peak less the last recorded step"),
     ):
         found[name].attrs = {"units": unit, "long_name": text}
     return found
@@ -61,12 +63,12 @@ def cross_fitted_drop(
 ) -> xr.Dataset:
     """Drop of I(X;T) from a peak that was found on other members, its interval and its null.
 
-    Even and odd members choose a record by the peak of their mean curve, on which the odd and the
+    Even and odd members choose a step by the peak of their mean curve, on which the odd and the
     even ones are measured: ``drop`` (member, ...) may be negative. ``mean``, ``low`` and ``high``
     are Student's over members. ``p`` is the share of shuffles with a mean drop as great, in which
     the ``blocks`` equal parts of the record change places in each member on its own: time then
     means nothing. ``compresses``: low above ``least`` and p at most 0.05. ValueError with fewer
-    than 4 members or records than 2 a block.
+    than 4 members, or recorded steps than 2 a block.
     """
     curve = information.dropna("step", how="all").transpose("member", "step", ...)
     if curve.sizes["member"] < 4 or curve.sizes["step"] < 2 * blocks:

@@ -1,8 +1,8 @@
 """The transition from drift to diffusion of each layer and member, by two definitions; its test.
 
 They differ. A crossing is where noise overtakes the mean gradient: the first of at least three
-records in a row with a signal-to-noise ratio below one. A change point is where the law of the
-ratio changes: the free break of its broken line in log-log. Times are those of the coordinate
+recorded steps in a row with a signal-to-noise ratio below one. A change point is where the law of
+the ratio changes: the free break of its broken line in log-log. Times are those of the coordinate
 ``along``, after 0, and members whose transition the run did not see are censored (see
 `theory.censoring`).
 """
@@ -20,13 +20,13 @@ from .phases import signal_to_noise
 def crossing(run: xr.Dataset, along: str = "step", consecutive: int = 3) -> xr.Dataset:
     """``time`` and ``censored`` (member, layer) of the first lasting ratio below one.
 
-    ``censored`` is 1 where the ratio never stays below one, time being the last record that has a
-    ratio; and -1 where it does so from the first record after 0 on, which is then the time. Without
+    ``censored`` is 1 where the ratio never stays below one, time being the last recorded one that
+    has a ratio; and -1 where it does so from the first after 0 on, which is then the time. Without
     any ratio (full batch) the time is NaN. ValueError if ``along`` is no coordinate along step.
     """
     ratio = _ratio(run, along)
     below = (ratio < 1).astype(int).rolling(step=consecutive).sum() == consecutive
-    # Rolling sums end at their record; the transition is where the run of records begins.
+    # Rolling sums end at their step; the transition is where the steps below one begin.
     below = below.shift(step=1 - consecutive, fill_value=False)
     time = ratio[along].astype(float)
     crosses = below.any("step")

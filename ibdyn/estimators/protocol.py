@@ -108,7 +108,7 @@ class CellEstimator(Estimator, Protocol):
 
 
 # What `number` writes of one that is not below 0, as a regular expression.
-UNSIGNED = r"[0-9.]+(?:e[-+]?[0-9]+)?"
+UNSIGNED = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 
 
 def number(value: float) -> str:
