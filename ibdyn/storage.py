@@ -3,15 +3,21 @@
 import hashlib
 import os
 import platform
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from . import schema
 
@@ -24,6 +30,11 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True}
 # A small file can declare variables of any size; more than this is not read.
 LARGEST_BYTES = 16 * 2**30
+# HDF5 is not for several threads at once: no file is open but under this lock.
+_alone = threading.RLock()
+
+
+Stamp = tuple[int, int, int]
 
 
 class RecordError(ValueError):
@@ -53,9 +64,8 @@ def stamp(command: str) -> str:
 def save(run: xr.Dataset, path: str | Path) -> None:
     """Write a record to ``path``, compressed, with a hash of its content.
 
-    The file appears whole or not at all, and an older one stays until then; whoever has it open
-    keeps what they opened. Raises ValueError if ``run`` does not keep the schema, and OSError
-    where the file cannot be written.
+    The file appears whole or not at all, and an older one stays until then. Raises ValueError if
+    ``run`` does not keep the schema, and OSError where the file cannot be written.
     """
     schema.validate(run)
     write(run, Path(path))
@@ -63,11 +73,13 @@ def save(run: xr.Dataset, path: str | Path) -> None:
 
 def write(data: xr.Dataset, path: Path) -> None:
     """Write any Dataset as `save` does, for `read` to check; OSError where it cannot be written."""
+    data = data.compute()
     data = data.assign_attrs({HASH: content_hash(data)})
     encoding = {name: COMPRESSION for name, v in data.variables.items() if v.size > 1}
     with replacing(path) as temporary:
         try:
-            data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+            with _alone:
+                data.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
         except RuntimeError as error:
             _raise_cause(temporary, data.nbytes)
             raise OSError(f"{path} cannot be written: {error}") from error
@@ -122,9 +134,11 @@ def load(path: str | Path) -> xr.Dataset:
 def lazy(path: Path, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
     """Open a record whose values are read when they are looked at, so its hash is not compared.
 
-    With ``chunks`` they are Dask arrays. Raises as `load` does, but for a change in the values.
+    With ``chunks`` they are Dask arrays. Raises as `load` does, but for a change in the values; and
+    RecordError when values are looked at in a file that is no longer the one that was opened.
     """
-    return _record(_open(path, lazily=True, chunks=chunks), path)
+    run = _record(_open(path, lazily=True), path)
+    return run if chunks is None else run.chunk(chunks)
 
 
 def _record(run: xr.Dataset, path: Path) -> xr.Dataset:
@@ -152,9 +166,7 @@ def read(path: Path, kind: str) -> xr.Dataset:
     return data
 
 
-def _open(
-    path: Path, *, lazily: bool = False, chunks: Mapping[str, int] | None = None
-) -> xr.Dataset:
+def _open(path: Path, *, lazily: bool = False) -> xr.Dataset:
     """What a file of ours holds, in memory unless ``lazily``; its hash is not yet compared."""
     if not path.is_file():
         what = "is a folder, expected a file" if path.is_dir() else "does not exist"
@@ -163,14 +175,12 @@ def _open(
             what += f"; {partial} is its unfinished run: ibdyn resume {path}"
         raise FileNotFoundError(f"record {path} {what}")
     try:
-        with ExitStack() as stack:
-            data = stack.enter_context(
-                xr.open_dataset(path, engine="netcdf4", decode_times=False, chunks=chunks)
-            )
+        stamp = _stamp(path)
+        with _alone, xr.open_dataset(path, engine="netcdf4", decode_times=False) as data:
             if HASH not in data.attrs:
                 raise RecordError(f"{path} is NetCDF but no ibdyn record: it has no {HASH}")
             if lazily:
-                stack.pop_all()
+                data = _deferred(data, path, stamp)
             elif data.nbytes > LARGEST_BYTES:
                 raise RecordError(f"{path} declares {data.nbytes} bytes, more than {LARGEST_BYTES}")
             else:
@@ -183,6 +193,46 @@ def _open(
     for variable in data.variables.values():
         variable.encoding = {}
     return data
+
+
+class _InFile(BackendArray):
+    """A variable that stays in its file, which is open only while its values are read.
+
+    A file left open would be closed by whichever thread lets go of it last, while another may be
+    at work in the library.
+    """
+
+    def __init__(self, path: Path, name: str, variable: xr.Variable, stamp: Stamp) -> None:
+        self.path, self.name, self.stamp = path, name, stamp
+        self.shape, self.dtype = variable.shape, variable.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray:
+        outer = indexing.IndexingSupport.OUTER
+        return indexing.explicit_indexing_adapter(key, self.shape, outer, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray:
+        with _alone, netCDF4.Dataset(self.path) as file:
+            if _stamp(self.path) != self.stamp:
+                raise RecordError(f"{self.path} is no longer the file that was opened")
+            variable = file.variables[self.name]
+            # What stands there: NaN is no gap, nor is any integer.
+            variable.set_auto_mask(False)
+            return np.asarray(variable[key]).astype(self.dtype, copy=False)
+
+
+def _deferred(data: xr.Dataset, path: Path, stamp: Stamp) -> xr.Dataset:
+    """The same Dataset, of whose file only the coordinates are in memory."""
+    variables = {}
+    for name, array in data.data_vars.items():
+        values = indexing.LazilyIndexedArray(_InFile(path, str(name), array.variable, stamp))
+        variables[name] = xr.Variable(array.dims, values, array.attrs)
+    return data.drop_vars(data.data_vars).load().assign(variables)
+
+
+def _stamp(path: Path) -> Stamp:
+    """What tells a file from another one that takes its place."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check(data: xr.Dataset, path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -472,3 +473,37 @@ def test_the_command_trains_a_sweep_and_goes_on_after_a_signal(
     assert "scheduler and local workers are both given" in capsys.readouterr().err
     assert main([*arguments, "--local-workers", "0"]) == 2
     assert "local workers: 0 is no number of them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_a_file_is_open_only_while_its_values_are_read(chunks, tmp_path):
+    """Else threads that let go of one may close it while others are at work in the library."""
+    ibdyn.run_sweep(Sweep(TINY), tmp_path, **QUIET)
+    (node,) = ibdyn.open_sweep(tmp_path, verify=False, chunks=chunks).children.values()
+    assert float(node.loss.max()) > 0
+    handles = [os.readlink(handle) for handle in Path("/proc/self/fd").iterdir() if handle.exists()]
+    assert not [target for target in handles if target.startswith(str(tmp_path))]
+
+
+def test_values_of_a_file_that_was_replaced_are_refused(tmp_path):
+    ibdyn.run_sweep(Sweep(TINY), tmp_path, **QUIET)
+    (file,) = tmp_path.glob("*.nc")
+    (node,) = ibdyn.open_sweep(tmp_path).children.values()
+    ibdyn.save(ibdyn.load(file), file)
+    with pytest.raises(storage.RecordError, match="is no longer the file that was opened"):
+        node.loss.load()
+
+
+def test_what_users_have_added_is_read_as_it_stands(tmp_path, run):
+    """Among it what other conventions take for a gap."""
+    more = run.assign(
+        flag=("member", np.array([True, False, True])),
+        count=("member", np.array([-127, 0, 127], dtype=np.int8)),
+        gap=("member", np.array([np.nan, 9.969209968386869e36, 1.0])),
+        note=("member", np.array(["one", "", "drei"])),
+    )
+    ibdyn.save(more, tmp_path / "run.nc")
+    found = ibdyn.open_sweep(tmp_path)["run"].to_dataset()
+    for name in ("flag", "count", "gap", "note"):
+        assert found[name].dtype.kind == ibdyn.load(tmp_path / "run.nc")[name].dtype.kind
+        assert found[name].equals(more[name].astype(found[name].dtype)), name
