@@ -166,12 +166,14 @@ def test_the_test_set_bounds_hold_at_every_risk_and_the_exact_one_barely(samples
     assert (found.clopper_pearson[:-1] < found.hoeffding[:-1]).all()
 
 
-def test_clopper_pearson_is_the_risk_that_makes_so_few_errors_rare():
+def test_the_exact_bound_is_the_risk_that_makes_so_few_errors_rare_and_the_other_in_closed_form():
     found = bounds.test_set(xr.DataArray([0, 3, 100], dims="member"), 100, 0.05)
     assert found.clopper_pearson.dims == ("member",)
     assert found.clopper_pearson[0] == pytest.approx(1 - 0.05**0.01, rel=1e-12)
     assert binom.cdf(3, 100, found.clopper_pearson[1]) == pytest.approx(0.05, rel=1e-9)
     assert found.clopper_pearson[2] == 1
+    expected = [k / 100 + np.sqrt(np.log(20) / 200) for k in (0, 3, 100)]
+    assert found.hoeffding.values == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_partition_from_the_other_half_is_fair_and_from_the_same_half_is_not():
