@@ -1,4 +1,4 @@
-# make run    set up, and run the main experiment at a small scale (about three minutes)
+# make run    set up, and run the main experiment at a small scale (three to five minutes)
 # make test   set up, and run the tests
 # make slow   the tests that take minutes
 # make docs   set up, and build the documentation into site/
