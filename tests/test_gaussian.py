@@ -174,6 +174,13 @@ def test_simulated_layers_agree_within_the_standard_error():
         assert abs(found - bias - expected) < 4 * np.sqrt(squares / n) / np.log(2)
 
 
+def test_asymmetry_by_rounding_is_none_even_beside_zeros():
+    rounded = COVARIANCE.copy()
+    rounded[0, 2] = 1e-16
+    found = input_information(WEIGHTS, rounded, NOISE)
+    assert found == pytest.approx(input_information(WEIGHTS, COVARIANCE, NOISE), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
