@@ -77,6 +77,12 @@ def test_selection_among_laws_and_the_interval():
     own = found.sel(law="sequential")
     assert own["best"] > 0.9
     assert own["aic"] == found["aic"].min()
+    # Without censored times this is least squares, with the deviation one parameter more.
+    design = np.stack([np.ones(120), 1 / layers], 1)
+    log = np.log(times / layers)
+    variance = np.mean((log - design @ np.linalg.lstsq(design, log)[0]) ** 2)
+    expected = 120 * (np.log(2 * np.pi * variance) + 1) + 2 * 3
+    assert float(own["aic"]) == pytest.approx(expected, rel=1e-9)
     assert own["low"] < 3 < own["high"]
     assert np.isnan(found["coefficient"].sel(law="constant"))
     assert found["best"].sum().item() == pytest.approx(1)
