@@ -19,7 +19,7 @@ from .config import RunConfig
 SUFFIX = ".blocks"
 # Attributes that each block of a record has for itself.
 OWN = ("title", "history", "versions", "machine", storage.HASH)
-# netCDF is not for several threads at once, nor is the training kernel.
+# The training kernel is not for several threads at once.
 _alone = threading.Lock()
 
 

@@ -108,10 +108,7 @@ def reopen(folder: Path) -> Work:
 
 
 def locked(folder: Path) -> int:
-    """A handle that keeps others out; the system lets go of it when the process ends.
-
-    BlockingIOError while another process works there.
-    """
+    """A handle that keeps others out until the process ends; BlockingIOError where one is in."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -186,10 +183,7 @@ def _drop_after(work: Work, last: Entry) -> None:
 
 
 def check(folder: Path, entry: Entry) -> xr.Dataset:
-    """The file of a manifest's entry, if it is the one that was written.
-
-    FileNotFoundError where it is missing, else RecordError.
-    """
+    """The file of a manifest's entry as written; FileNotFoundError, or RecordError if another."""
     path = folder / entry["file"]
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, the manifest names it")

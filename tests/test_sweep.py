@@ -503,7 +503,7 @@ def test_what_users_have_added_is_read_as_it_stands(tmp_path, run):
         note=("member", np.array(["one", "", "drei"])),
     )
     ibdyn.save(more, tmp_path / "run.nc")
-    found = ibdyn.open_sweep(tmp_path)["run"].to_dataset()
+    found = ibdyn.open_sweep(tmp_path)["run"].to_dataset().load()
     for name in ("flag", "count", "gap", "note"):
         assert found[name].dtype.kind == ibdyn.load(tmp_path / "run.nc")[name].dtype.kind
         assert found[name].equals(more[name].astype(found[name].dtype)), name
