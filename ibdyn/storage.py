@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from . import schema
+from . import schema, seals
 
 HASH = "content_sha256"
 # What a file is, if no record; see `ibdyn.shards`.
 KIND = "ibdyn_kind"
 # A run works in a folder beside its target, of this name more.
 PARTIAL = ".partial"
-HDF5 = b"\x89HDF\r\n\x1a\n"
 COMPRESSION = {"zlib": True, "complevel": 4, "shuffle": True}
 # A small file can declare variables of any size; more than this is not read.
 LARGEST_BYTES = 16 * 2**30
@@ -62,7 +61,7 @@ def stamp(command: str) -> str:
 
 
 def save(run: xr.Dataset, path: str | Path) -> None:
-    """Write a record to ``path``, compressed, with a hash of its content.
+    """Write a record to ``path``, compressed, with a hash of its content, under a seal.
 
     The file appears whole or not at all, and an older one stays until then. Raises ValueError if
     ``run`` does not keep the schema, and OSError where the file cannot be written.
@@ -83,6 +82,7 @@ def write(data: xr.Dataset, path: Path) -> None:
         except RuntimeError as error:
             _raise_cause(temporary, data.nbytes)
             raise OSError(f"{path} cannot be written: {error}") from error
+        seals.seal(temporary)
 
 
 def _raise_cause(path: Path, size: int) -> None:
@@ -122,6 +122,9 @@ def flush(path: Path) -> None:
 def load(path: str | Path) -> xr.Dataset:
     """Read a record into memory, after checking that it is what was saved.
 
+    The bytes are held against the file's seal before NetCDF opens it (see `ibdyn.seals`), the
+    content against its hash after.
+
     Raises FileNotFoundError, or RecordError for a file that is empty, truncated, of another kind,
     no record, of another schema version, or changed since it was written.
     """
@@ -132,7 +135,7 @@ def load(path: str | Path) -> xr.Dataset:
 
 
 def lazy(path: Path, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
-    """Open a record whose values are read when they are looked at, so its hash is not compared.
+    """Open a record whose values are read when looked at, so neither seal nor hash is compared.
 
     With ``chunks`` they are Dask arrays. Raises as `load` does, but for a change in the values; and
     RecordError when values are looked at in a file that is no longer the one that was opened.
@@ -174,8 +177,10 @@ def _open(path: Path, *, lazily: bool = False) -> xr.Dataset:
         if partial.is_dir():
             what += f"; {partial} is its unfinished run: ibdyn resume {path}"
         raise FileNotFoundError(f"record {path} {what}")
+    stamp = _stamp(path)
+    if not lazily and (fault := seals.fault(path)):
+        raise RecordError(f"{path} cannot be read as NetCDF: {fault}")
     try:
-        stamp = _stamp(path)
         with _alone, xr.open_dataset(path, engine="netcdf4", decode_times=False) as data:
             if HASH not in data.attrs:
                 raise RecordError(f"{path} is NetCDF but no ibdyn record: it has no {HASH}")
@@ -188,7 +193,7 @@ def _open(path: Path, *, lazily: bool = False) -> xr.Dataset:
     except RecordError:
         raise
     except Exception as error:
-        reason = _shape_of(path) or f"it is damaged ({error})"
+        reason = seals.fault(path) or f"it is damaged ({error})"
         raise RecordError(f"{path} cannot be read as NetCDF: {reason}") from error
     for variable in data.variables.values():
         variable.encoding = {}
@@ -238,24 +243,6 @@ def _stamp(path: Path) -> Stamp:
 def _check(data: xr.Dataset, path: Path) -> None:
     if str(data.attrs[HASH]) != content_hash(data):
         raise RecordError(f"{path} was changed or damaged: its content does not match its {HASH}")
-
-
-def _shape_of(path: Path) -> str | None:
-    """What is wrong with a file that HDF5 cannot open, as far as its first bytes tell.
-
-    The superblock of HDF5 (version 2, which netCDF writes) says at byte 28 where the file ends.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(36)
-    if not size:
-        return "it is empty"
-    if not head.startswith(HDF5):
-        return "it is of another kind"
-    end = int.from_bytes(head[28:36], "little")
-    if len(head) < 36 or (head[8] == 2 and size < end < 2**62):
-        return f"it is truncated, {size} bytes of {end if len(head) == 36 else 'more'}"
-    return None
 
 
 def content_hash(run: xr.Dataset) -> str:
