@@ -269,6 +269,7 @@ def test_what_a_layer_keeps_beyond_the_label_is_the_entropy_given_it():
         (lambda: split(half=[False] * 3), "half holds 0 of 3 samples"),
         (lambda: split(delta=1), "delta is 1, expected between 0 and 1"),
         (lambda: expected_gap([0.5, 0.4], 10), r"p_t has shape \(2,\) and sums to 0.9"),
+        (lambda: expected_gap([1.2, -0.2], 10), r"sums to 1, expected probabilities"),
         (lambda: expected_gap([1], 0), "samples are 0, expected 1 or more"),
         (lambda: counter_example(1, 5, 10), "large is 1, expected a probability"),
         (lambda: counter_example(0.5, 0, 10), "small_cells are 0, expected 1 or more"),

@@ -73,11 +73,11 @@ def test_cells_that_do_not_decide_the_next_are_no_chain():
 
 def test_a_chain_of_members_keeps_their_axis():
     rng = np.random.default_rng(0)
-    cells = rng.integers(0, 4, (2, 3, 50))
+    cells = rng.integers(0, 4, (3, 3, 50))
     p_x, p_y = np.full(50, 0.02), rng.dirichlet(np.ones(2), 50)
-    chain = markov.of_layers(cells, p_x, p_y, ["1", "2"])
+    chain = markov.of_layers(cells, p_x, p_y, ["1", "2", "output"])
     for member in range(3):
-        alone = markov.of_layers(cells[:, member], p_x, p_y, ["1", "2"])
+        alone = markov.of_layers(cells[:, member], p_x, p_y, ["1", "2", "output"])
         for name in chain:
             assert chain[name].values[:, member] == pytest.approx(alone[name].values, abs=1e-12)
 

@@ -120,3 +120,4 @@ def test_too_few_members_or_records_are_refused():
         onset.cross_fitted_drop(information(np.ones((3, len(STEP), 1))), np.random.default_rng(0))
     with pytest.raises(ValueError, match="information has 2 recorded steps, expected at least 3"):
         onset.compression_onset(information(np.ones((3, 2, 1)), [1, 2]))
+    assert (onset.compression_onset(information(np.ones((3, 3, 1)), [1, 2, 3]))["drop"] == 0).all()

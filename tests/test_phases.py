@@ -39,8 +39,14 @@ def test_minibatch_spread_has_the_finite_population_factor():
     assert spread.values.ravel() == pytest.approx(np.array([1, 2]) * np.sqrt(9.1), rel=1e-14)
 
 
-def test_the_full_batch_has_no_spread_and_no_ratio():
-    run = record([1, 1], [10, 20], batch=101)
+def test_one_of_two_samples_has_their_whole_spread():
+    spread = phases.minibatch_spread(record([1, 1], [10, 20], batch=1, size=2))
+    assert spread.values.ravel().tolist() == [10, 20]
+
+
+@pytest.mark.parametrize("size", [101, 1])
+def test_the_full_batch_has_no_spread_and_no_ratio(size):
+    run = record([1, 1], [10, 20], batch=size, size=size)
     assert (phases.minibatch_spread(run) == 0).all()
     assert phases.signal_to_noise(run).isnull().all()
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 from synthetic import labelled, record
 
 from theory import relaxation, relaxation_law
@@ -69,7 +70,8 @@ def test_a_relaxation_that_the_run_does_not_see_to_its_end_is_censored():
     assert found["censored"].values[0].tolist() == [0, 1, 1]
     for name in ("time", "passage"):
         assert found[name].values[0, 1:] == pytest.approx(1900 / np.log(10), rel=1e-9)
-    assert found["drop"].values[0, 2] < 4 * np.log(2)
+    seen = 4 * np.log(2) * (1 - np.exp(-1900 / 4000))
+    assert found["drop"].values[0, 2] == pytest.approx(seen, rel=1e-12)
 
 
 def test_small_drops_and_unresolved_layers_are_left_out_by_rule():
@@ -80,6 +82,14 @@ def test_small_drops_and_unresolved_layers_are_left_out_by_rule():
     for name in ("time", "passage", "drop", "censored"):
         assert np.isnan(found[name].values[0]).tolist() == [True, False, True]
     assert np.isfinite(found["compression"].values).all()
+
+
+def test_a_curve_with_a_gap_has_no_time_and_takes_none_from_the_others():
+    run, whole = relaxing(**ROWS), relaxation_times(relaxing(**ROWS))
+    run["information_input"][0, 50, 1] = np.nan
+    found = relaxation_times(run)
+    assert found["included"].values.tolist() == [[True, False, True], [True, True, True]]
+    assert found["time"].equals(whole["time"].where(found["included"]))
 
 
 def test_noise_does_not_bias_the_times():
@@ -157,8 +167,17 @@ def test_the_slope_of_the_law_is_unbiased_and_its_interval_covers():
     assert np.mean(covered) > 0.935 - 4 * np.sqrt(0.935 * 0.065 / 80)
     assert found[0]["diffusion"].item() == pytest.approx(1 / slopes[0])
     assert (found[0]["slope"].units, found[0]["diffusion"].units) == ("nat-1", "nat")
-    assert found[0]["diffusion_low"].item() == pytest.approx(1 / found[0]["slope_high"].item())
     assert found[0]["points"].item() == 100
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0, 0.0])
+def test_the_interval_of_a_diffusion_is_the_inverse_of_the_slopes_and_open_around_none(slope):
+    rng = np.random.default_rng(0)
+    fit = relaxation_law.fit_law(*points(20, rng, slope=slope), rng, repetitions=200, ratio=1.0)
+    low, high = fit["slope_low"].item(), fit["slope_high"].item()
+    assert np.sign([low, high]).tolist() == ([-1, 1] if slope == 0 else [slope, slope])
+    assert fit["diffusion_low"].item() == pytest.approx(1 / high)
+    assert fit["diffusion_high"].item() == pytest.approx(1 / low if slope else np.inf)
 
 
 def test_the_ratio_of_errors_comes_from_the_members():
@@ -222,6 +241,18 @@ def test_the_law_that_made_the_times_foretells_them_best():
             assert found["advantage"].sel(law=name) < 0.05, name
         else:
             assert (found["advantage_low"].drop_sel(law=["exponential"]) > 0).all()
+
+
+def test_the_score_of_a_law_is_the_mean_log_density_of_the_member_left_out():
+    rng = np.random.default_rng(0)
+    time, x, none = points(4, rng)
+    time[1, 2] = np.nan
+    score = relaxation_law.compare_laws(time, x, none)["score"].sel(law="constant")
+    y = np.log(time.values)
+    for member, own in enumerate(y):
+        others = np.delete(y, member, 0)
+        normal = stats.norm(np.nanmean(others), np.nanstd(others))
+        assert score.values[member] == pytest.approx(np.nanmean(normal.logpdf(own)), abs=1e-6)
 
 
 def test_what_no_power_is_defined_of_is_counted():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic import gradients, noisy, steps
 
-from theory import transitions
+from theory import breaks, transitions
 from theory.censoring import time_interval
 from theory.fitting import bootstrap_interval
 
@@ -72,6 +72,12 @@ def test_a_change_at_the_end_of_the_candidates_is_censored():
     early = 1 - 3 * np.minimum(X - X[1], 0)
     run = gradients(np.stack([late, early])[..., None], STEP)
     assert transitions.change_point(run)["censored"].values.ravel().tolist() == [1, -1]
+
+
+def test_a_change_at_the_candidates_beside_the_ends_is_seen():
+    bends = breaks.grid(X)[[1, -2]][:, None]
+    run = gradients((1 - 0.1 * X - 3 * np.maximum(X - bends, 0))[..., None], STEP)
+    assert (transitions.change_point(run)["censored"] == 0).all()
 
 
 @pytest.mark.parametrize("members", [20])

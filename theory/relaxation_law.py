@@ -46,7 +46,7 @@ def fit_law(
     whole = np.vstack([np.arange(len(x)), drawn])
     slopes, intercepts = _deming(x[whole], y[whole], hidden[whole], ratio)
     low, high = np.quantile(slopes[1:], [(1 - level) / 2, (1 + level) / 2])
-    least, most = (1 / high, 1 / low) if low > 0 else (1 / high if high > 0 else np.nan, np.inf)
+    most = np.inf if low <= 0 <= high else 1 / low
     points = np.isfinite(x)
     values = {
         "slope": (slopes[0], "nat-1", "slope of log time against compression"),
@@ -54,7 +54,7 @@ def fit_law(
         "slope_high": (high, "nat-1", "upper end of the slope's interval"),
         "intercept": (intercepts[0], "1", "logarithm of the time at no compression"),
         "diffusion": (1 / slopes[0], "nat", "D = 1 / slope"),
-        "diffusion_low": (least, "nat", "lower end of D's interval"),
+        "diffusion_low": (1 / high, "nat", "lower end of D's interval"),
         "diffusion_high": (most, "nat", "upper end of D's interval"),
         "ratio": (ratio, "nat-2", "error variance of log time over that of compression"),
         "points": (points.sum(), "1", "points"),
