@@ -1,8 +1,10 @@
 """Each verdict follows the data: a world in which the claim holds, and one in which it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from claim_worlds import WORLDS
+from claim_worlds import REFERENCE, WORLDS
 
 from theory import claims
 from theory.ranks import partial_rank_correlation, rank_correlation
@@ -60,6 +62,37 @@ def test_too_few_members_leave_a_claim_open():
         assert any("2 members" in one.note for one in found.findings), number
 
 
+def test_a_claim_that_cannot_be_asked_is_open_in_the_name_of_its_first_record():
+    rng = np.random.default_rng(0)
+    few = {name: run.isel(member=slice(2)) for name, run in WORLDS[12](True, rng).items()}
+    (one,) = claims.judge_one(CLAIMS[12], few, rng).findings
+    assert one.condition == CLAIMS[12].own[0]
+    assert "2 members" in one.note
+
+
+def test_networks_that_compress_as_the_reference_does_are_no_contrast():
+    rng = np.random.default_rng(5)
+    records = WORLDS[5](True, rng)
+    for name, other in (("controls/relu", REFERENCE), (REFERENCE, "controls/relu")):
+        alike = records | {name: records[name].assign(records[other][["information_input"]])}
+        found = claims.judge_one(CLAIMS[5], alike, rng)
+        (contrast,) = (one for one in found.findings if " - " in one.condition)
+        assert contrast.note.startswith(f"{name} drops by ")
+        assert claims.one_verdict(contrast) == "open"
+
+
+def test_saturation_of_the_error_is_where_it_has_made_nine_tenths_of_its_fall():
+    """A line in the number of the record: the fall of 0.4 begins at 0.5 and ends at 0.1."""
+    rng = np.random.default_rng(4)
+    (run,) = WORLDS[4](True, rng).values()
+    error = 0.5 - 0.4 * np.linspace(0, 1, run.sizes["step"])
+    run["error_rate"] = run.error_rate.copy(data=np.broadcast_to(error, run.error_rate.shape))
+    (control,) = claims.judge_one(CLAIMS[4], {REFERENCE: run}, rng).findings[1:]
+    onset = run.epoch.values[run.information_input.isel(layer=-2, estimator=0).argmax("step")]
+    saturated = run.epoch.values[np.argmax(error <= 0.14 + 1e-12)]
+    assert control.effect == pytest.approx(np.log(onset / saturated).mean())
+
+
 def test_controls_are_judged_but_do_not_decide():
     rng = np.random.default_rng(3)
     records = WORLDS[3](True, rng)
@@ -95,6 +128,8 @@ def test_the_table_says_what_was_found():
     assert row["effect"] == one.effect
     assert (row["claim_verdict"], row["verdict"]) == ("supported", "supported")
     assert f"{one.effect:.3g} [{one.low:.3g}, {one.high:.3g}] bit" in claims.to_markdown(found)
+    certain = replace(found[0], findings=(exact("all", 3.25, Region(high=4), "bit", 9),))
+    assert ": 3.25 bit, <= 4: supported" in claims.to_markdown([certain])
 
 
 def test_holm_multiplies_by_those_not_yet_rejected_and_never_falls():
