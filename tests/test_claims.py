@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from claim_worlds import REFERENCE, WORLDS
 
 from theory import claims
@@ -19,6 +20,7 @@ from theory.verdicts.finding import (
     of_share,
     verdict,
 )
+from theory.verdicts.records import last_hidden
 
 CLAIMS = {claim.number: claim for claim in claims.CLAIMS}
 
@@ -91,6 +93,20 @@ def test_saturation_of_the_error_is_where_it_has_made_nine_tenths_of_its_fall():
     onset = run.epoch.values[run.information_input.isel(layer=-2, estimator=0).argmax("step")]
     saturated = run.epoch.values[np.argmax(error <= 0.14 + 1e-12)]
     assert control.effect == pytest.approx(np.log(onset / saturated).mean())
+
+
+def test_a_transition_needs_records_on_both_sides_of_it():
+    rng = np.random.default_rng(6)
+    (run,) = WORLDS[6](True, rng).values()
+    found = claims.judge_one(CLAIMS[6], {REFERENCE: run.isel(step=slice(11))}, rng)
+    assert found.verdict == "open"
+    assert all(one.note.endswith("fewer than 12 records after the first") for one in found.findings)
+
+
+@pytest.mark.parametrize("layers", [("1", "output"), ("1", "2", "3", "4", "5", "output")])
+def test_the_last_hidden_layer_is_the_one_before_the_output(layers):
+    run = xr.Dataset(coords={"layer": list(layers)})
+    assert last_hidden(run).layer == layers[-2]
 
 
 def test_controls_are_judged_but_do_not_decide():
