@@ -165,7 +165,9 @@ def magnitude(holds, rng):
 
 
 def ordered(holds, rng):
-    rise = np.arange(len(LAYERS)) * (0.5 if holds else -0.5)
+    """Layers in an order around epoch 50, and in the opposite one before and after."""
+    middle = np.abs(np.log(EPOCHS / 50)) < 1
+    rise = np.arange(len(LAYERS)) * np.where(middle == holds, 0.5, -0.5)[:, None]
     shape = (MEMBERS, len(EPOCHS), len(LAYERS))
     return gradients(rise + 0.3 * rng.standard_normal(shape))
 

@@ -136,6 +136,22 @@ def test_every_estimator_of_a_record_is_a_condition():
     ]
 
 
+def test_every_layer_of_the_reference_and_the_last_one_of_others_has_its_transition():
+    rng = np.random.default_rng(6)
+    (run,) = WORLDS[6](True, rng).values()
+    found = claims.judge_one(CLAIMS[6], {REFERENCE: run, "controls/relu": run}, rng).findings
+    layers = [f"{REFERENCE}, layer {layer}" for layer in run.layer.values]
+    assert [one.condition for one in found] == [*layers, "controls/relu"]
+    assert [one.control for one in found] == [False] * (len(layers) - 1) + [True, True]
+
+
+def test_a_logarithm_has_no_exponent_but_a_bound_of_it_and_a_power_has_one():
+    rng = np.random.default_rng(17)
+    slow, fast = claims.judge_one(CLAIMS[17], WORLDS[17](True, rng), rng).findings
+    assert slow.note == f"exponent only bounded in {slow.members} networks"
+    assert fast.note == ""
+
+
 def test_the_table_says_what_was_found():
     rng = np.random.default_rng(18)
     found = [claims.judge_one(CLAIMS[18], WORLDS[18](True, rng), rng)]
