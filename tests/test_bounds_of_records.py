@@ -100,6 +100,8 @@ def test_a_trained_record_is_held_against_each_formula(run):
         assert (found[f"{name}_vacuous"] == (found[name] >= 1)).all()
         assert found[name].attrs["status"]
     assert all(variable.attrs["units"] and variable.long_name for variable in found.values())
+    units = {"gap": "1", "loss_gap": "nat", "information_input": "bit", "cell_count": "1"}
+    assert {name: found[name].units for name in units} == units
     assert "not proven for layers learned from the same sample" in found.attrs["comment"]
 
 

@@ -103,6 +103,15 @@ def test_a_transition_needs_records_on_both_sides_of_it():
     assert all(one.note.endswith("fewer than 12 records after the first") for one in found.findings)
 
 
+def test_a_relaxation_is_of_several_layers_in_three_networks_or_more():
+    rng = np.random.default_rng(10)
+    (name, run), *_ = WORLDS[10](True, rng).items()
+    for networks, lack in ((2, True), (3, False)):
+        run["resolved"] = xr.ones_like(run.information_input).where(run.member < networks, 0)
+        found = claims.judge_one(CLAIMS[10], {name: run}, rng)
+        assert {"in 3 networks or more" in one.note for one in found.findings} == {lack}
+
+
 @pytest.mark.parametrize("layers", [("1", "output"), ("1", "2", "3", "4", "5", "output")])
 def test_the_last_hidden_layer_is_the_one_before_the_output(layers):
     run = xr.Dataset(coords={"layer": list(layers)})

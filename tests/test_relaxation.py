@@ -215,6 +215,13 @@ def test_points_that_are_missing_do_not_count():
     found = relaxation_law.fit_law(*wider, rng, ratio=1.0, repetitions=10)
     assert found["slope"].item() == pytest.approx(whole["slope"].item(), rel=1e-12)
     assert found["points"].item() == 30
+    longer = [xr.concat([each, np.nan * each, np.nan * each], "member") for each in (time, x, none)]
+    longer[1].attrs = x.attrs
+    alone, among = (
+        relaxation_law.fit_law(*each, np.random.default_rng(1), ratio=1.0, repetitions=99)
+        for each in ((time, x, none), longer)
+    )
+    assert among.identical(alone)
 
 
 def test_the_law_that_made_the_times_foretells_them_best():
@@ -269,5 +276,5 @@ def test_bits_and_few_members_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="compression is in 'bit', expected 'nat'"):
         relaxation_law.fit_law(time, x.assign_attrs(units="bit"), none, rng)
-    with pytest.raises(ValueError, match="time has 2 members, expected at least 3"):
+    with pytest.raises(ValueError, match="time has 2 members with a point, expected at least 3"):
         relaxation_law.fit_law(time, x, none, rng)

@@ -33,13 +33,17 @@ def fit_law(
     where the time is a lower bound. ``ratio`` is the error variance of log time over that of C,
     by default that of their pooled variances over the members of a layer (observed times only, so
     that C may not really differ between members). ``slope_low`` and ``slope_high`` are percentiles
-    of the bootstrap over members; the interval of D is its inverse, infinite where that of b holds
-    0. ValueError for other units, times not positive, fewer than 3 members, or a ``ratio`` that the
-    points do not tell; `NotConvergedError`, which is one, where too few times are observed.
+    of the bootstrap over members that have a point; the interval of D is its inverse, infinite
+    where that of b holds 0. ValueError for other units, times not positive, fewer than 3 such
+    members, or a ``ratio`` that the points do not tell; `NotConvergedError`, which is one, where
+    too few times are observed.
     """
     x, y, hidden = _points(time, compression, censored)
+    # Members without a point tell nothing, and a draw of none but these would have no slope.
+    telling = np.isfinite(x).any(1)
+    x, y, hidden = x[telling], y[telling], hidden[telling]
     if len(x) < 3:
-        raise ValueError(f"time has {len(x)} members, expected at least 3")
+        raise ValueError(f"time has {len(x)} members with a point, expected at least 3")
     if ratio is None:
         ratio = _error_ratio(x, y, hidden)
     drawn = rng.integers(len(x), size=(repetitions, len(x)))
