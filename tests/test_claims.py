@@ -103,13 +103,41 @@ def test_a_transition_needs_records_on_both_sides_of_it():
     assert all(one.note.endswith("fewer than 12 records after the first") for one in found.findings)
 
 
-def test_a_relaxation_is_of_several_layers_in_three_networks_or_more():
+def test_relaxation_is_seen_in_ten_layers_of_three_networks_or_more():
     rng = np.random.default_rng(10)
     (name, run), *_ = WORLDS[10](True, rng).items()
-    for networks, lack in ((2, True), (3, False)):
-        run["resolved"] = xr.ones_like(run.information_input).where(run.member < networks, 0)
+    for networks, layers, lack in ((2, 4, True), (3, 3, True), (3, 4, False)):
+        told = (run.member < networks) & (run.depth <= layers)
+        run["resolved"] = xr.ones_like(run.information_input).where(told, 0)
         found = claims.judge_one(CLAIMS[10], {name: run}, rng)
         assert {"in 3 networks or more" in one.note for one in found.findings} == {lack}
+
+
+def test_training_sizes_are_compared_from_two_on_of_three_networks_each():
+    rng = np.random.default_rng(14)
+    records = WORLDS[14](True, rng)
+    names = list(records)[:2]
+    for members, lack in ((2, True), (3, False)):
+        few = {name: run.isel(member=slice(members)) for name, run in records.items()}
+        found = claims.judge_one(CLAIMS[14], few, rng).findings
+        assert {"0 sizes of 3 members or more" in one.note for one in found} == {lack}
+    one_less = records | {name: records[name].isel(member=slice(2)) for name in names[1:]}
+    assert "m = " in claims.judge_one(CLAIMS[14], one_less, rng).findings[0].note
+
+
+def test_the_law_of_depth_has_the_p_of_the_resamples_in_which_it_is_not_the_best():
+    """Times in which each network scatters by much: now this law is the best, now another."""
+    rng = np.random.default_rng(11)
+    records = WORLDS[11](True, rng)
+    for depth, run in enumerate(records.values()):
+        times = 800 * np.exp(0.6 * rng.standard_normal((run.sizes["member"], 1)) - 0.2 * depth)
+        error = np.where(times > run.epoch.values, 0.4, 0.01)
+        run["error_rate"] = run.error_rate.copy(data=np.stack([error, error]))
+    one = CLAIMS[11].test(records, rng)[0]
+    share = float(one.note.split("exponential best in ")[1].split("%")[0]) / 100
+    assert 0.05 < share < 0.95
+    assert one.p_refute == pytest.approx(share, abs=0.005)
+    assert one.p_support == pytest.approx(1 - share, abs=0.005)
 
 
 @pytest.mark.parametrize("layers", [("1", "output"), ("1", "2", "3", "4", "5", "output")])

@@ -7,7 +7,7 @@ from operator import itemgetter
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau, ttest_1samp
 
 from .. import bottleneck, bounds, finite_sample, limit
 from ..random_labels import counter_example
@@ -181,11 +181,14 @@ def more_samples(records: Records, rng: np.random.Generator) -> list[Finding]:
     """Kendall's correlation of the training size and the final I(T;Y)."""
     region, found = Region(low=0.0), []
     there = [records[name] for name in SIZES if name in records]
+    there = [run for run in there if run.sizes["member"] >= 3]
     for place, label, control in ((-2, "last hidden layer", False), (-1, "output", True)):
 
         def trend(place: int = place, label: str = label) -> Finding:
-            if len(there) < 2 or any(run.sizes["member"] < 3 for run in there):
-                raise InsufficientError(f"{label}: {len(there)} sizes, expected 2 or more")
+            if len(there) < 2:
+                raise InsufficientError(
+                    f"{label}: {len(there)} sizes of 3 members or more, expected 2 or more"
+                )
             groups = [
                 run.sortby("depth").information_label.isel(step=-1, estimator=0, layer=place).values
                 for run in there
@@ -280,7 +283,6 @@ def red_curve(records: Records, rng: np.random.Generator) -> list[Finding]:
 
 def _p_above(values: NDArray) -> float:
     """P of a mean of 0 or less, by Student's t."""
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    if error == 0:
+    if np.ptp(values) == 0:
         return float(values.mean() <= 0)
-    return float(t.sf(values.mean() / error, len(values) - 1))
+    return float(ttest_1samp(values, 0, alternative="greater").pvalue)
