@@ -285,7 +285,7 @@ def test_sweeps_slow_down_towards_the_critical_beta(beta, factor):
     p, q = parts(SYMMETRIC)
     off = np.array([[1, -1], [-1, 1]])
     encoder = 0.5 + 1e-5 * off
-    after, _ = iteration.sweep(p, q, encoder, beta)
+    after = iteration.sweep(p, q, encoder, beta)
     # A sweep is odd in the distance from 1/2, so the next term is of its third power.
     assert (after - 0.5) / (encoder - 0.5) == pytest.approx(np.full((2, 2), factor), abs=1e-8)
 
@@ -380,7 +380,7 @@ def test_both_sides_of_the_benchmark_make_the_same_sweep():
     joint = random_joint(6, patterns=6, labels=3)
     p, q = parts(joint)
     start = np.random.default_rng(6).dirichlet(np.ones(6), 6)
-    expected, _ = iteration.sweep(p, q, start, 3.0)
+    expected = iteration.sweep(p, q, start, 3.0)
     assert plain.bottleneck_sweep(p, q, start, 3.0) == pytest.approx(expected, abs=1e-13)
     doubled = np.repeat(joint, 3, axis=0) / 3
     assert benchmark.difference_after_a_sweep(doubled, joint, 3.0) == pytest.approx(0, abs=1e-13)

@@ -9,17 +9,15 @@ from .checks import Floats, checked_encoder, checked_joint, positive_row
 from .mixing import decode, information, log_joint, log_sums
 
 
-def sweep(p: Floats, q: Floats, encoder: Floats, beta: float) -> tuple[Floats, float]:
-    """One Blahut-Arimoto iteration of an encoder (x, cluster), and -F in nats.
+def sweep(p: Floats, q: Floats, encoder: Floats, beta: float) -> Floats:
+    """One Blahut-Arimoto iteration of an encoder (x, cluster).
 
     p(t) = sum_x p(x) p(t|x), p(y|t) = sum_x p(x) p(t|x) p(y|x) / p(t), then
-    p(t|x) = p(t) exp(-beta KL(p(y|x) || p(y|t))) / Z(x, beta) and F = sum_x p(x) log Z(x, beta)
-    (Tishby, Pereira & Bialek 1999). -F never increases. ``p`` (x,) are the p(x), ``q`` (x, label)
-    the p(y|x); clusters without probability leave.
+    p(t|x) = p(t) exp(-beta KL(p(y|x) || p(y|t))) / Z(x, beta) (Tishby, Pereira & Bialek 1999).
+    ``p`` (x,) are the p(x), ``q`` (x, label) the p(y|x); clusters without probability leave.
     """
     joint = log_joint(q, decode(p, q, encoder), beta)
-    log_z = log_sums(joint, 1)
-    return np.exp(joint - log_z), -float(p @ log_z[:, 0])
+    return np.exp(joint - log_sums(joint, 1))
 
 
 def second_eigenvalue(p: Floats, q: Floats) -> float:
@@ -70,7 +68,7 @@ def blahut_arimoto(
     trace: list[float] = []
     converged = False
     while len(trace) < sweeps and not converged:
-        p_t_x, _ = sweep(p, q, p_t_x, beta)
+        p_t_x = sweep(p, q, p_t_x, beta)
         i_x, i_y = information(p, q, p_t_x)
         trace.append(i_x - beta * i_y)
         converged = len(trace) > 1 and trace[-2] - trace[-1] < tolerance
