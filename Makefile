@@ -13,7 +13,7 @@ run: $(STAMP)
 	$(VENV)/bin/python -m simulations.information_plane --scale quick --out results
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow

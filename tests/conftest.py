@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
@@ -39,7 +42,36 @@ def run(config):
     return ibdyn.simulate(config, progress=False)
 
 
-REPRODUCTION = pytest.StashKey[tuple[subprocess.Popen, Path]]()
+# The reproduction is one for all processes that share the tests: its folder, of the first process.
+FOLDER = pytest.StashKey[Path]()
+# A command whose process id, output and, once it ended, exit status are files of a folder.
+TOLD = 'cd "$0"; echo $$ > pid; "$@" > printed 2>&1; echo $? > .status; mv .status status'
+
+
+def pytest_configure(config):
+    shared = getattr(config, "workerinput", {}).get("folder")
+    config.stash[FOLDER] = Path(shared or tempfile.mkdtemp(prefix="reproduced"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session):
+    """Compile before several processes begin, of which each would compile the same."""
+    if getattr(session.config.option, "numprocesses", None):
+        ibdyn.simulate(RunConfig(members=2, epochs=1), progress=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a process of pytest-xdist the folder."""
+    node.workerinput["folder"] = str(node.config.stash[FOLDER])
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        folder = config.stash[FOLDER]
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
+        shutil.rmtree(folder)
 
 
 def looks_at_the_reproduction(item):
@@ -53,31 +85,24 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish(session):
     """Begin the reproduction, in a process of its own, if a test will look at it."""
-    if any(map(looks_at_the_reproduction, session.items)) and not session.config.option.collectonly:
-        folder = Path(tempfile.mkdtemp(prefix="reproduced"))
+    folder = session.config.stash[FOLDER]
+    if session.config.option.collectonly or not any(map(looks_at_the_reproduction, session.items)):
+        return
+    with suppress(FileExistsError):
+        (folder / "out").mkdir()
         command = [sys.executable, "-m", "simulations.reproduce", "--scale", "smoke"]
-        with (folder / "printed").open("w") as printed:
-            process = subprocess.Popen(
-                [*command, "--out", str(folder)],
-                cwd=session.config.rootpath,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-            )
-        session.config.stash[REPRODUCTION] = process, folder
-
-
-def pytest_unconfigure(config):
-    if REPRODUCTION in config.stash:
-        process, folder = config.stash[REPRODUCTION]
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder)
+        subprocess.Popen(
+            ["sh", "-c", TOLD, str(folder), *command, "--out", str(folder / "out")],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(session.config.rootpath)},
+            start_new_session=True,
+        )
 
 
 @pytest.fixture(scope="session")
 def reproduced(request):
     """The folder of `ibdyn reproduce` at its tiny scale: every simulation, and what it printed."""
-    process, folder = request.config.stash[REPRODUCTION]
-    assert process.wait() == 0, (folder / "printed").read_text()
-    return folder
+    folder = request.config.stash[FOLDER]
+    while not (folder / "status").exists():
+        time.sleep(0.2)
+    assert (folder / "status").read_text() == "0\n", (folder / "printed").read_text()
+    return folder / "out"
