@@ -44,7 +44,7 @@ def there(client: "Client", train: Train, blocks: Iterable[Block], command: str)
 
     waiting = iter(blocks)
     running: dict[Future, Block] = {}
-    done = as_completed()
+    done = as_completed(loop=client.loop)
 
     def hand_out() -> None:
         ahead = max(AHEAD, 2 * sum(client.nthreads().values()))
@@ -100,7 +100,8 @@ def _arguments(block: Block, command: str) -> tuple[str, list[int], str]:
 def connected(scheduler: str | None, local_workers: int | None) -> "Iterator[Client | None]":
     """The client of a running ``scheduler``, or of a new cluster on this machine; None for neither.
 
-    Raises ValueError for both, for no number of workers and for an encrypted scheduler without
+    The client is not Dask's default one: nothing else that the process computes or writes goes by
+    it. Raises ValueError for both, for no number of workers and for an encrypted scheduler without
     certificates, ImportError without Dask, and OSError where no scheduler answers.
     """
     if scheduler is not None and local_workers is not None:
@@ -116,7 +117,7 @@ def connected(scheduler: str | None, local_workers: int | None) -> "Iterator[Cli
             from distributed import Client
 
             try:
-                client = Client(scheduler)
+                client = Client(scheduler, set_as_default=False)
             except TypeError as error:
                 # What Dask raises for tls:// without a certificate.
                 raise ValueError(f"scheduler {scheduler}: {error}") from error
@@ -151,7 +152,7 @@ def local(workers: int) -> "Iterator[Client]":
             security=Security.temporary(),
             env=ONE_THREAD,
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
 

@@ -156,6 +156,20 @@ def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
+def test_a_connection_that_failed_leaves_no_scheduler_for_what_is_written_later(address):
+    """Dask would have every file ask a scheduler for its lock, and there is none."""
+    import dask
+
+    before = dask.config.get("scheduler", None)
+    # The error keeps what failed in its frames: no collection of garbage undoes what it set.
+    told = pytest.raises((OSError, ValueError))
+    quick = dask.config.set({"distributed.comm.timeouts.connect": "0.5s"})
+    with quick, told, workers.connected(address, None):
+        pass
+    assert dask.config.get("scheduler", None) == before
+
+
 def test_without_dask_the_error_says_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     (tmp_path / "sweep.toml").write_text("[grid]\nseed = [0]\n")
