@@ -245,7 +245,7 @@ def _draw_growth(ax: Axes, rows: xr.Dataset) -> None:
     for kind, line in STYLES.items():
         if rows[kind].notnull().any():
             ax.plot([], [], line, color="0.4", label=f"predicted, {kind}")
-    ax.legend(fontsize="x-small", ncols=2)
+    ax.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _draw_last(ax: Axes, rows: xr.Dataset) -> None:

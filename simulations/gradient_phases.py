@@ -132,12 +132,17 @@ def _draw_transitions(run: xr.Dataset, ax: Axes) -> None:
 
 
 def draw_variants(runs: dict[str, xr.Dataset]) -> None:
-    """Each variant's last hidden layer: its information, and the ratio or the loss."""
+    """Each variant's layers: their paths through the information plane, and their gradients."""
     _, axes = plt.subplots(2, len(runs), figsize=(13, 7.4), sharey="row", layout="constrained")
     for (upper, lower), (name, run) in zip(axes.T, runs.items(), strict=True):
         figures.information_paths(run, ax=upper)
         upper.set_title(name)
         figures.gradient_phases(run, ax=lower)
+    # Gradients of the first fall to where a legend would be.
+    for lower in axes[1, :-1]:
+        lower.get_legend().remove()
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
 
 
 def onset_of(run: xr.Dataset) -> xr.Dataset:
