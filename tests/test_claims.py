@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from claim_worlds import REFERENCE, WORLDS
+from scipy import stats
 
 from theory import claims
 from theory.ranks import partial_rank_correlation, rank_correlation
+from theory.verdicts import generalisation
 from theory.verdicts.finding import (
     InsufficientError,
     Region,
@@ -39,6 +41,7 @@ def test_the_verdict_flips_with_the_data(number):
         assert found.verdict == expected, found
         own = [one for one in found.findings if not one.control]
         assert own
+        assert not any(one.effect < one.low or one.effect > one.high for one in found.findings)
         for one in own if holds else []:
             assert one.region.low <= one.effect <= one.region.high
 
@@ -111,6 +114,16 @@ def test_relaxation_is_seen_in_ten_layers_of_three_networks_or_more():
         run["resolved"] = xr.ones_like(run.information_input).where(told, 0)
         found = claims.judge_one(CLAIMS[10], {name: run}, rng)
         assert {"in 3 networks or more" in one.note for one in found.findings} == {lack}
+
+
+def test_the_trend_over_training_sizes_is_kendalls_and_its_draws_are_about_it():
+    """Three groups that overlap: the mean of the draws is the sample's, but for their error."""
+    rng = np.random.default_rng(0)
+    m = np.repeat([10, 20, 40], 8)
+    values = rng.normal(size=24) + 0.02 * m
+    effect, draws = generalisation._kendall(m, values, [8, 8, 8], rng)
+    assert effect == pytest.approx(stats.kendalltau(m, values)[0], rel=1e-12)
+    assert abs(draws.mean() - effect) < 4 * draws.std() / np.sqrt(len(draws))
 
 
 def test_training_sizes_are_compared_from_two_on_of_three_networks_each():

@@ -220,10 +220,13 @@ def _dose(
     if len(doses) < len(names):
         raise InsufficientError(f"{condition}: {len(doses)} of {len(names)} conditions are there")
     dose = np.repeat(doses, [len(each) for each in drops])
+    values = np.concatenate(drops)
+    effect = float(spearmanr(dose, values)[0]) if np.ptp(values) > 0 else 0.0
 
-    def correlation(parts: list[np.ndarray]) -> float:
-        values = np.concatenate(parts)
-        return float(spearmanr(dose, values)[0]) if np.ptp(values) > 0 else 0.0
+    def draw() -> float:
+        drawn = np.concatenate([rng.choice(each, len(each)) for each in drops])
+        # Equal values in any order: a network drawn twice is no tie, which would raise the effect.
+        ranks = np.lexsort((rng.random(len(drawn)), drawn)).argsort()
+        return float(spearmanr(dose, ranks)[0])
 
-    draws = [correlation([rng.choice(each, len(each)) for each in drops]) for _ in range(RESAMPLES)]
-    return of_draws(condition, correlation(drops), draws, region, "1", len(dose))
+    return of_draws(condition, effect, [draw() for _ in range(RESAMPLES)], region, "1", len(dose))
