@@ -1,5 +1,7 @@
 """Rank correlations of networks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -35,3 +37,13 @@ def partial_rank_correlation(x: NDArray, y: NDArray, given: NDArray) -> float:
         a, b = (v - (v @ z) / (z @ z) * z for v in (a, b))
     scale = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / scale) if scale > 1e-9 else np.nan
+
+
+def resampled_ranks(groups: Sequence[NDArray], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Ranks from 0 on of all networks, those of each group (network,) drawn with replacement.
+
+    Groups follow each other. Equal values have any order among them: a network that is drawn twice
+    is no tie, which would raise the correlation with what tells the groups apart.
+    """
+    drawn = np.concatenate([rng.choice(group, len(group)) for group in groups])
+    return np.lexsort((rng.random(len(drawn)), drawn)).argsort()

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from ..censoring import OBSERVED
 from ..fitting import broken_line
 from ..onset import LEAST_DROP, compression_onset, cross_fitted_drop
-from ..ranks import partial_rank_correlation
+from ..ranks import partial_rank_correlation, resampled_ranks
 from .finding import Finding, InsufficientError, Region, of_draws, of_members
 from .records import (
     ALL_CONDITIONS,
@@ -222,11 +222,5 @@ def _dose(
     dose = np.repeat(doses, [len(each) for each in drops])
     values = np.concatenate(drops)
     effect = float(spearmanr(dose, values)[0]) if np.ptp(values) > 0 else 0.0
-
-    def draw() -> float:
-        drawn = np.concatenate([rng.choice(each, len(each)) for each in drops])
-        # Equal values in any order: a network drawn twice is no tie, which would raise the effect.
-        ranks = np.lexsort((rng.random(len(drawn)), drawn)).argsort()
-        return float(spearmanr(dose, ranks)[0])
-
-    return of_draws(condition, effect, [draw() for _ in range(RESAMPLES)], region, "1", len(dose))
+    draws = [float(spearmanr(dose, resampled_ranks(drops, rng))[0]) for _ in range(RESAMPLES)]
+    return of_draws(condition, effect, draws, region, "1", len(dose))

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, ttest_1samp
 
 from .. import bottleneck, bounds, finite_sample, limit
 from ..random_labels import counter_example
-from ..ranks import rank_correlation
+from ..ranks import rank_correlation, resampled_ranks
 from .finding import Finding, InsufficientError, Region, exact, of_draws, of_members, of_share
 from .records import REFERENCE, Records, attempt, check_size, conditions, without_gaps
 
@@ -181,13 +181,13 @@ def more_samples(records: Records, rng: np.random.Generator) -> list[Finding]:
     """Kendall's correlation of the training size and the final I(T;Y)."""
     region, found = Region(low=0.0), []
     there = [records[name] for name in SIZES if name in records]
-    there = [run for run in there if run.sizes["member"] >= 3]
     for place, label, control in ((-2, "last hidden layer", False), (-1, "output", True)):
 
         def trend(place: int = place, label: str = label) -> Finding:
-            if len(there) < 2:
+            fewest = min((run.sizes["member"] for run in there), default=0)
+            if len(there) < 2 or fewest < 3:
                 raise InsufficientError(
-                    f"{label}: {len(there)} sizes of 3 members or more, expected 2 or more"
+                    f"{label}: {len(there)} sizes of {fewest} members or more, expected 2 of 3"
                 )
             groups = [
                 run.sortby("depth").information_label.isel(step=-1, estimator=0, layer=place).values
@@ -195,9 +195,12 @@ def more_samples(records: Records, rng: np.random.Generator) -> list[Finding]:
             ]
             sizes = np.array([run.attrs["train_size"] for run in there])
             m, values = np.repeat(sizes, [len(g) for g in groups]), np.concatenate(groups)
+            if np.ptp(values) == 0:
+                raise InsufficientError(f"{label}: I(T;Y) is the same in all networks")
             up, down = (float(kendalltau(m, values, alternative=a)[1]) for a in ("greater", "less"))
-            effect, draws = _kendall(m, values, [len(g) for g in groups], rng)
+            draws = [kendalltau(m, resampled_ranks(groups, rng))[0] for _ in range(RESAMPLES)]
             low, high = np.quantile(draws, [0.025, 0.975])
+            effect = float(kendalltau(m, values)[0])
             note = (
                 f"{groups[0].mean():.3f} bit at m = {sizes[0]}, "
                 f"{groups[-1].mean():.3f} at m = {sizes[-1]}"
@@ -209,21 +212,6 @@ def more_samples(records: Records, rng: np.random.Generator) -> list[Finding]:
         one = attempt(trend, label, region, "1")
         found.append(one.as_control() if control else one)
     return found
-
-
-def _kendall(
-    m: NDArray, values: NDArray, lengths: list[int], rng: np.random.Generator
-) -> tuple[float, NDArray]:
-    """Kendall's tau-b of ``m`` and ``values``, and its draws with each group's members resampled.
-
-    Groups of these ``lengths`` follow each other. Pairs that differ are counted in the sample: the
-    same network drawn twice is no tie, which would raise the correlation.
-    """
-    before, below = np.sign(m[:, None] - m), np.sign(values[:, None] - values)
-    signs = before * below
-    pairs = np.sqrt(float(np.count_nonzero(before)) * np.count_nonzero(below))
-    drawn = np.hstack([rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) for n in lengths])
-    return float(signs.sum() / pairs), ((drawn @ signs) * drawn).sum(1) / pairs
 
 
 def on_the_curve(records: Records, rng: np.random.Generator) -> list[Finding]:
