@@ -193,7 +193,7 @@ def _open(path: Path, *, lazily: bool = False) -> xr.Dataset:
     except RecordError:
         raise
     except Exception as error:
-        reason = seals.fault(path) or f"it is damaged ({error})"
+        reason = (lazily and seals.fault(path)) or f"it is damaged ({error})"
         raise RecordError(f"{path} cannot be read as NetCDF: {reason}") from error
     for variable in data.variables.values():
         variable.encoding = {}

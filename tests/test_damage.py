@@ -70,12 +70,12 @@ def test_damaged_files_are_each_the_record_or_an_error_that_says_so(run, tmp_pat
 
 
 def test_damage_is_found_before_the_library_of_hdf5_sees_it(run, tmp_path, monkeypatch):
-    path = tmp_path / "run.nc"
+    path, opened = tmp_path / "run.nc", []
     ibdyn.save(run, path)
     good = path.read_bytes()
     ends = len(good) - seals.SIZE, len(good)
     with monkeypatch.context() as patched:
-        patched.setattr(xr, "open_dataset", None)
+        patched.setattr(xr, "open_dataset", lambda *_, **__: opened.append(path))
         for place in (*range(50), *range(50, ends[0], 997), *range(*ends)):
             path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
             with pytest.raises(storage.RecordError, match=r"run.nc cannot be .* it is damaged, "):
@@ -84,6 +84,7 @@ def test_damage_is_found_before_the_library_of_hdf5_sees_it(run, tmp_path, monke
             path.write_bytes(good[:size])
             with pytest.raises(storage.RecordError, match=f"truncated, {size} bytes of {ends[1]}"):
                 ibdyn.load(path)
+    assert not opened
     path.write_bytes(good[: ends[0]])
     assert ibdyn.load(path).identical(run.assign_attrs(ibdyn.load(path).attrs))
 
@@ -92,6 +93,7 @@ def test_others_read_a_sealed_file_and_what_they_change_is_unsealed(run, tmp_pat
     path = tmp_path / "run.nc"
     ibdyn.save(run, path)
     sealed = path.read_bytes()
+    assert sealed[-seals.SIZE :].startswith(seals.MARK)
     with xr.open_dataset(path) as others:
         assert others.loss.equals(run.loss)
     assert path.read_bytes() == sealed
