@@ -1,5 +1,6 @@
 """Where blocks are trained: in this process, or by the workers of a Dask cluster."""
 
+import asyncio
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -101,27 +102,45 @@ def connected(scheduler: str | None, local_workers: int | None) -> "Iterator[Cli
     """The client of a running ``scheduler``, or of a new cluster on this machine; None for neither.
 
     The client is not Dask's default one: nothing else that the process computes or writes goes by
-    it. Raises ValueError for both, for no number of workers and for an encrypted scheduler without
-    certificates, ImportError without Dask, and OSError where no scheduler answers.
+    it. Raises ValueError for both, for no number of workers, for what is no address and for an
+    encrypted scheduler without certificates, ImportError without Dask, and OSError where no
+    scheduler answers.
     """
     if scheduler is not None and local_workers is not None:
         raise ValueError("a scheduler and local workers are both given, expected one of them")
-    if scheduler is None and local_workers is None:
-        yield None
-        return
     with ExitStack() as stack:
         if local_workers is not None:
             yield stack.enter_context(local(local_workers))
+        elif scheduler is not None:
+            yield stack.enter_context(_client(scheduler))
         else:
-            _import_distributed()
-            from distributed import Client
+            yield None
 
-            try:
-                client = Client(scheduler, set_as_default=False)
-            except TypeError as error:
-                # What Dask raises for tls:// without a certificate.
-                raise ValueError(f"scheduler {scheduler}: {error}") from error
-            yield stack.enter_context(client)
+
+def _client(scheduler: str) -> "Client":
+    _import_distributed()
+    from distributed import Client
+
+    try:
+        asyncio.run(_knock(scheduler))
+    except (ValueError, TypeError, RuntimeError) as error:
+        # What Dask raises for no address, for tls:// without a certificate, and for tcp:// where
+        # its configuration requires encryption.
+        raise ValueError(f"scheduler {scheduler}: {error}") from error
+    return Client(scheduler, set_as_default=False)
+
+
+async def _knock(scheduler: str) -> None:
+    """Raise what a client of ``scheduler`` would, before there is one.
+
+    A client that could not connect lives on until it is collected as garbage, and closes itself
+    then: in any thread, also in one that is waited for under the lock that closing takes.
+    """
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    comm = await connect(scheduler, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 @contextmanager

@@ -102,7 +102,9 @@ def pytest_collection_finish(session):
 def reproduced(request):
     """The folder of `ibdyn reproduce` at its tiny scale: every simulation, and what it printed."""
     folder = request.config.stash[FOLDER]
+    deadline = time.monotonic() + 480
     while not (folder / "status").exists():
+        assert time.monotonic() < deadline, (folder / "printed").read_text()
         time.sleep(0.2)
     assert (folder / "status").read_text() == "0\n", (folder / "printed").read_text()
     return folder / "out"

@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+import dask
+import distributed  # noqa: F401  (it adds its defaults to Dask's configuration)
 import numba
 import pytest
 
@@ -144,8 +146,6 @@ def test_the_command_starts_its_own_workers_and_leaves_the_environment_as_it_was
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, capsys):
-    import dask
-
     (tmp_path / "sweep.toml").write_text("[grid]\nseed = [0]\n")
     arguments = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out")]
     with dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}):
@@ -156,18 +156,24 @@ def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9"])
-def test_a_connection_that_failed_leaves_no_scheduler_for_what_is_written_later(address):
-    """Dask would have every file ask a scheduler for its lock, and there is none."""
-    import dask
-
-    before = dask.config.get("scheduler", None)
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9", "nowhere://9"])
+def test_a_connection_that_failed_leaves_nothing(address):
+    """Neither a scheduler for what is written later, nor a client that closes itself some day."""
+    scheduler = dask.config.get("scheduler", None)
+    threads = {*threading.enumerate()}
     # The error keeps what failed in its frames: no collection of garbage undoes what it set.
-    told = pytest.raises((OSError, ValueError))
+    told = pytest.raises((OSError, ValueError), match=address)
     quick = dask.config.set({"distributed.comm.timeouts.connect": "0.5s"})
     with quick, told, workers.connected(address, None):
         pass
-    assert dask.config.get("scheduler", None) == before
+    assert dask.config.get("scheduler", None) == scheduler
+    assert {*threading.enumerate()} <= threads
+
+
+def test_an_unencrypted_scheduler_is_refused_where_encryption_is_required():
+    told = pytest.raises(ValueError, match=r"scheduler tcp://127.0.0.1:9: encryption required")
+    with dask.config.set({"distributed.comm.require-encryption": True}), told:
+        workers.connected("tcp://127.0.0.1:9", None).__enter__()
 
 
 def test_without_dask_the_error_says_what_to_install(tmp_path, capsys, monkeypatch):
