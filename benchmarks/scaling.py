@@ -117,6 +117,11 @@ def join_one(found: Sequence[blocks.Block], _: object) -> None:
     blocks.join(found[0].target)
 
 
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def whole_sweep(configs: int, processes: int) -> None:
     """A sweep of small configurations on a local cluster: who spent how much, and what it left."""
     rates = np.geomspace(0.01, 1, 10).round(4).tolist()
@@ -130,11 +135,12 @@ def whole_sweep(configs: int, processes: int) -> None:
         here, wall = time.process_time() - begun[0], time.perf_counter() - begun[1]
         there = sum(client.run(time.process_time).values()) - before
         size = sum(file.stat().st_size for file in (Path(folder) / "sweep").glob("*.nc"))
-        opening = {}
+        opening, opened, before_opening = {}, [], resident()
         for verify in (True, False):
             start = time.process_time()
-            ibdyn.open_sweep(Path(folder) / "sweep", verify=verify)
+            opened.append(ibdyn.open_sweep(Path(folder) / "sweep", verify=verify))
             opening[verify] = time.process_time() - start
+        memory = (resident() - before_opening) / len(opened)
     many = len(sweep.configs)
     row(f"a sweep of {many} configurations, {processes} workers", "all", "each")
     row("wall, s; ms", f"{wall:.0f}", f"{wall / many * 1e3:.1f}")
@@ -143,6 +149,7 @@ def whole_sweep(configs: int, processes: int) -> None:
     row("files, MiB; KiB", f"{size / 2**20:.0f}", f"{size / many / 1024:.0f}")
     row("opened and verified, CPU s; ms", *(f"{opening[True] / n:.1f}" for n in (1, many / 1e3)))
     row("opened, CPU s; ms", *(f"{opening[False] / n:.1f}" for n in (1, many / 1e3)))
+    row("memory of open records, MiB; KiB", *(f"{memory / n:.0f}" for n in (2**20, 1024 * many)))
     print(f"workers a client can feed: {there / here:.1f}")
 
 
