@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from ibdyn.estimators.mixture import Information, information
+from ibdyn.estimators.mixture import Information, information, propagated
 from ibdyn.estimators.pairwise import bounds
 from theory.information import mutual_information
 
@@ -211,6 +211,23 @@ def test_patterns_without_probability_change_nothing():
     more, none = np.concatenate([t, t + 0.01], 1), np.concatenate([p_x, np.zeros(200)])
     found = information(more, none, np.tile(p, (2, 1)), 0.05, np.random.default_rng(1), draws=2)
     assert np.array_equal(found, expected)
+
+
+def test_patterns_and_labels_without_probability_change_nothing_in_noisy_networks():
+    t, p_x, p = clusters(3, 100, 3, 2)
+    more, none = np.concatenate([t, t + 0.01], 1), np.concatenate([p_x, np.zeros(100)])
+    never = np.eye(3)[np.full(100, 2)]
+    labels = np.concatenate([np.pad(p, ((0, 0), (0, 1))), never])
+    expected = propagated(t[None], p_x, p, 0.05, np.random.default_rng(1))
+    found = propagated(more[None], none, labels, 0.05, np.random.default_rng(1))
+    assert np.array_equal(found, expected)
+
+
+def test_one_pattern_has_no_information_in_any_draw_of_a_noisy_network():
+    """Each draw's own mixture is then the whole mixture."""
+    centres = np.random.default_rng(0).normal(size=(1, 8, 1, 3))
+    found = propagated(centres, [1.0], [[0.3, 0.7]], 0.25, np.random.default_rng(1))
+    assert np.abs(np.array(found)).max() < 1e-12
 
 
 def test_a_member_with_a_generator_of_its_own_has_the_same_bits_in_any_company():
