@@ -223,6 +223,40 @@ def test_patterns_and_labels_without_probability_change_nothing_in_noisy_network
     assert np.array_equal(found, expected)
 
 
+def test_paths_that_all_coincide_are_draws_of_a_network_without_noise():
+    t, p_x, p = clusters(2, 100, 3, 3)
+    t = t.astype(np.float32)
+    draws = information(t, p_x, p, 0.05, np.random.default_rng(1), draws=4)
+    paths = np.repeat(t[:, None], 4, axis=1)
+    found = propagated(paths, p_x, p, 0.05, np.random.default_rng(1))
+    assert np.allclose(found, draws, rtol=1e-12, atol=0)
+
+
+def test_members_that_share_a_generator_have_draws_of_their_own():
+    t, p_x, p = clusters(1, 100, 3, 2)
+    one, other = (
+        information(np.repeat(t, 2, axis=0), p_x, p, 0.05, np.random.default_rng(k)).input
+        for k in (1, 2)
+    )
+    assert len({*one, *other}) == 4
+
+
+def test_single_precision_is_that_of_the_centres_alone():
+    t, p_x, p = clusters(3, 100, 3, 2)
+    t = t[None].astype(np.float32)
+    found, expected = (
+        propagated(centres, p_x, p, 1e-3, np.random.default_rng(1))
+        for centres in (t, t.astype(float))
+    )
+    assert np.array_equal(found, expected)
+
+
+def test_a_single_path_is_refused():
+    t, p_x, p = clusters(1, 10, 3, 2)
+    with pytest.raises(ValueError, match=r"\(1, 1, 10, 3\).* at least 2 paths"):
+        propagated(t[None], p_x, p, 0.05, np.random.default_rng(1))
+
+
 def test_one_pattern_has_no_information_in_any_draw_of_a_noisy_network():
     """Each draw's own mixture is then the whole mixture."""
     centres = np.random.default_rng(0).normal(size=(1, 8, 1, 3))
@@ -255,6 +289,7 @@ def test_a_member_that_is_not_finite_leaves_the_noise_of_the_others_as_it_is():
         ({"variance": 0}, "variance is 0, expected more than 0"),
         ({"draws": 0}, "draws is 0, expected at least 1"),
         ({"rng": []}, "0 generators for 1 members, expected one for each"),
+        ({"rng": [np.random.default_rng(0)] * 2}, "2 generators for 1 members"),
         ({"p_x": np.full(3, 1 / 3)}, r"shapes \(3,\) and \(4, 2\), expected \(4,\)"),
     ],
 )
