@@ -245,7 +245,7 @@ def test_single_precision_is_that_of_the_centres_alone():
     t, p_x, p = clusters(3, 100, 3, 2)
     t = t[None].astype(np.float32)
     found, expected = (
-        propagated(centres, p_x, p, 1e-3, np.random.default_rng(1))
+        propagated(centres, p_x, p, 0.3, np.random.default_rng(1))
         for centres in (t, t.astype(float))
     )
     assert np.array_equal(found, expected)
