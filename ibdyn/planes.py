@@ -170,12 +170,15 @@ def information_paths(
             across["mean"][lost], up["mean"][lost], color="white", marker=marker, s=5, zorder=2.5
         )
         crosses(ax, across.isel(step=bars), up.isel(step=bars), fmt="none", ecolor="0.35")
+        end = float(across["mean"][-1]), float(up["mean"][-1])
+        # Names are on the left of where paths end, and below of it at the left border.
+        left = ax.transAxes.inverted().transform(ax.transData.transform(end))[0] > 0.17
         ax.annotate(
             str(layer),
-            (float(across["mean"][-1]), float(up["mean"][-1])),
-            xytext=(-7, 4),
+            end,
+            xytext=(-7, 4) if left else (0, -15),
             textcoords="offset points",
-            ha="right",
+            ha="right" if left else "center",
             fontsize="small",
         )
     ax.set(**information_labels(run))

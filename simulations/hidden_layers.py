@@ -127,6 +127,9 @@ def draw_planes(runs: dict[int, xr.Dataset]) -> None:
         figures.information_paths(run, ax=ax)
         widths = "-".join(str(width) for width in run.width.values[:-1])
         ax.set_title(f"{depth} hidden: {widths}", fontsize="medium")
+    legends = [legend for ax in axes.flat if (legend := ax.get_legend())]
+    for again in legends[1:]:
+        again.remove()
 
 
 COLOURS = {0.12: "#0072b2", 0.10: "#009e73", 0.08: "#e69f00", 0.05: "#d55e00"}
