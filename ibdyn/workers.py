@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -161,7 +161,7 @@ def local(workers: int) -> "Iterator[Client]":
     # At most one block in the hands of a worker: when it dies, no other is suspected.
     settings = {"distributed.scheduler.worker-saturation": 1.0}
     with (
-        _environment_kept(),
+        _environment(ONE_THREAD),
         dask.config.set(settings),
         LocalCluster(
             n_workers=workers,
@@ -169,8 +169,6 @@ def local(workers: int) -> "Iterator[Client]":
             processes=True,
             dashboard_address="127.0.0.1:0",
             security=Security.temporary(),
-            # Without it threads of OpenMP spin, and take two thirds of the workers' time.
-            env=ONE_THREAD | {"OMP_WAIT_POLICY": "passive"},
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
@@ -178,9 +176,14 @@ def local(workers: int) -> "Iterator[Client]":
 
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
-    """Undo what Dask sets in this process's environment for its workers to inherit."""
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set ``variables`` for new processes to inherit; at the end undo it, and what Dask sets.
+
+    Variables that Dask is given for its workers come too late: a new process first imports the
+    program that started it, and with it numba, which reads them then.
+    """
     before = dict(os.environ)
+    os.environ.update(variables)
     try:
         yield
     finally:

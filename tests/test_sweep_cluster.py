@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -129,6 +131,31 @@ def test_workers_are_processes_of_one_thread_and_connections_are_encrypted(clien
     found = sweep._workers_of(client)
     assert found.here == 2
     assert found.memory > 2**28
+
+
+PROGRAM = """
+import numba
+
+from ibdyn import workers
+
+if __name__ == "__main__":
+    with workers.local(1) as client:
+        print(*client.run(numba.get_num_threads).values())
+"""
+
+
+def test_workers_have_one_thread_also_where_the_program_imports_numba(tmp_path):
+    """A new process imports the program before Dask sets any variable in it."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    environment = {k: v for k, v in os.environ.items() if "NUM_THREADS" not in k}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"],
+        env=environment | {"NUMBA_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"
 
 
 def test_the_command_starts_its_own_workers_and_leaves_the_environment_as_it_was(tmp_path, capsys):
